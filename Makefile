@@ -1,0 +1,40 @@
+# Needs: make, Python 3.11 or newer with venv, and a package registry. Everything is installed into .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: demo test lint mutants figures clean
+
+demo: .venv/base
+	@$(BIN)/logitherm generate "Once upon a time there was a little girl who" --max-new-tokens 60 --seed 7 --echo
+	@echo
+	@$(BIN)/logitherm explain "The cat slept on the" -r "temperature(0.7) | top_p(0.9)" --seed 7
+
+test: .venv/dev lint
+	$(BIN)/python -m pytest -n auto --dist loadgroup
+
+lint: .venv/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# Breaks the code in one place after another and demands that the tests notice.
+mutants: .venv/dev
+	$(BIN)/python tests/mutants.py
+
+# Remakes the pictures in docs/.
+figures: .venv/dev
+	$(BIN)/python docs/figures.py
+
+.venv/base: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Logitherm needs Python 3.11 or newer")'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+.venv/dev: .venv/base
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf .venv build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,116 @@
+"""Logitherm: see, control and verify how a language model picks its next token.
+
+    import logitherm as lt
+    lt.generate("The cat slept on the", "temperature(0.7) | top_p(0.9)")
+    lt.explain("The cat slept on the", "temperature(0.7) | top_p(0.9)")
+
+Importing this loads NumPy and the rules only; models, tables and the loop are loaded when first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from logitherm.errors import (
+    BackendUnavailable,
+    LogithermError,
+    LogitsError,
+    ModelError,
+    NotExpressible,
+    PromptError,
+    RecipeError,
+)
+from logitherm.recipe import (
+    from_json,
+    from_params,
+    from_toml,
+    load_recipe,
+    parse,
+    presets,
+    to_json,
+    to_toml,
+)
+from logitherm.rng import uniform
+from logitherm.rules import (
+    REGISTRY,
+    Cutoff,
+    DynamicTemperature,
+    MinP,
+    Rule,
+    Temperature,
+    Tempering,
+    TopK,
+    TopP,
+)
+from logitherm.sampler import Sampler
+from logitherm.state import At, State, Step
+from logitherm.version import __version__
+
+if TYPE_CHECKING:
+    from logitherm.api import explain, generate, start, stream
+    from logitherm.models import load_model
+    from logitherm.models.callable import CallableModel
+    from logitherm.trace import Trace
+
+LAZY = {
+    "CallableModel": "logitherm.models.callable",
+    "Trace": "logitherm.trace",
+    "explain": "logitherm.api",
+    "generate": "logitherm.api",
+    "load_model": "logitherm.models",
+    "start": "logitherm.api",
+    "stream": "logitherm.api",
+}
+"""Public names whose modules are imported at first use, and those modules."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in LAZY:
+        raise AttributeError(f"module 'logitherm' has no attribute {name!r}")
+    return getattr(import_module(LAZY[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *LAZY})
+
+
+__all__ = [
+    "REGISTRY",
+    "At",
+    "BackendUnavailable",
+    "CallableModel",
+    "Cutoff",
+    "DynamicTemperature",
+    "LogithermError",
+    "LogitsError",
+    "MinP",
+    "ModelError",
+    "NotExpressible",
+    "PromptError",
+    "RecipeError",
+    "Rule",
+    "Sampler",
+    "State",
+    "Step",
+    "Temperature",
+    "Tempering",
+    "TopK",
+    "TopP",
+    "Trace",
+    "__version__",
+    "explain",
+    "from_json",
+    "from_params",
+    "from_toml",
+    "generate",
+    "load_model",
+    "load_recipe",
+    "parse",
+    "presets",
+    "start",
+    "stream",
+    "to_json",
+    "to_toml",
+    "uniform",
+]

@@ -1,0 +1,153 @@
+"""The front door: load_model, generate, stream, explain. `import logitherm` reaches these lazily."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+
+from logitherm.errors import LogitsError, PromptError, RecipeError
+from logitherm.generation.loop import Generation, Limits, Piece, Run, read_prompt
+from logitherm.model import Model
+from logitherm.models import load_model
+from logitherm.recipe import load_recipe
+from logitherm.rules import Rule
+from logitherm.sampler import Sampler
+from logitherm.trace import Trace, trace
+from logitherm.vocabulary import label
+
+Recipe = str | Path | Sampler | Rule | None
+"""What names a recipe: its text, a preset, a file, a sampler, a rule, or None for the preset "default"."""
+
+
+def find(recipe: Recipe) -> Sampler:
+    """The sampler that a recipe names."""
+    return load_recipe("default" if recipe is None else recipe)
+
+
+def start(
+    prompts: Sequence[str],
+    recipe: Recipe = None,
+    *,
+    model: Model | str | Path | None = None,
+    max_new_tokens: int = 100,
+    seed: int | Sequence[int] | None = None,
+    stop: Sequence[str] = (),
+    batch_size: int = 16,
+    details: bool = False,
+) -> Run:
+    """Prompts on their way to texts: iterate for pieces, read `.texts` at any time, also after an interruption.
+
+    Parameters as in `generate`; one row for each prompt.
+    """
+    limits = Limits(max_new_tokens, tuple(stop) if not isinstance(stop, str) else (stop,))
+    sampler = find(recipe)
+    loaded = load_model(model) if isinstance(model, str | Path | None) else model
+    return Run(loaded, sampler, prompts, limits, seed, batch_size, details)
+
+
+@overload
+def generate(prompt: str, recipe: Recipe = None, *, n: None = None, **options: Any) -> Generation: ...
+@overload
+def generate(prompt: str, recipe: Recipe = None, *, n: int, **options: Any) -> list[Generation]: ...
+@overload
+def generate(
+    prompt: Sequence[str], recipe: Recipe = None, *, n: int | None = None, **options: Any
+) -> list[Generation]: ...
+def generate(
+    prompt: str | Sequence[str], recipe: Recipe = None, *, n: int | None = None, **options: Any
+) -> Generation | list[Generation]:
+    """Text that continues a prompt.
+
+    prompt: a text, or several; not empty.
+    recipe: recipe text such as "temperature(0.7) | top_p(0.9)", a preset, a recipe file, or a sampler. None is the
+            preset "default": temperature(0.8) | top_p(0.95). A model's own generation_config is never applied.
+    n:      how many texts for each prompt; with it, or with several prompts, the result is a list, prompt by prompt.
+    options:
+      model:          a name, a folder, or a Model; None is Nutshell, the story model that ships with Logitherm.
+      max_new_tokens: at most so many tokens, 1 or more; 100 unless given.
+      seed:           a whole number s (text i has seed s + i), one for each text, or None for a fresh one; each
+                      result has its own.
+      stop:           strings that end a text; they are not part of it.
+      batch_size:     how many texts to run at once, 16 unless given. It changes speed, not tokens, but for the last
+                      digits of the model's logits.
+      details:        fill in each token's probabilities, entropies, temperature and kept count.
+    Raises RecipeError, PromptError, ModelError before any work; LogitsError if the model gives logits that cannot be
+    drawn from (in a batch that text alone ends, with stop "error").
+    """
+    prompts = [prompt] if isinstance(prompt, str) else list(prompt)
+    if n is not None and (not isinstance(n, int) or n < 1):
+        raise RecipeError(f"n must be a whole number >= 1; got {n!r}")
+    run = start([p for p in prompts for _ in range(n or 1)], recipe, **options)
+    for _ in run:
+        pass
+    return run.texts[0] if isinstance(prompt, str) and n is None else run.texts
+
+
+def stream(prompt: str, recipe: Recipe = None, **options: Any) -> Iterator[Piece]:
+    """Give the pieces of one text as they come; each prints as its text.
+
+    Parameters as in `generate`, checked at the call. A piece holds whole characters; the last one says why the text
+    ended.
+    """
+    return iter(start([prompt], recipe, **options))
+
+
+def explain(
+    prompt: str | None = None,
+    recipe: Recipe = None,
+    *,
+    logits: Any = None,
+    tokens: Sequence[str] | None = None,
+    model: Model | str | Path | None = None,
+    seed: int | None = None,
+    top: int = 10,
+    step: int = 1,
+) -> Trace:
+    """Why a token was picked: what each rule kept and removed, where the draw landed, what would have changed it.
+
+    prompt: explain the token that follows this text; or give `logits` instead, without any model.
+    logits: (vocabulary,) numbers, -inf for tokens that cannot come.
+    tokens: names for the logits, as many as there are.
+    seed:   as in `generate`: the same seed explains the same token that `generate` drew. None is fresh; read
+            `trace.seed`.
+    top:    how many leading tokens to list, 0 or more.
+    step:   which token after the prompt, 1 for the first; those before it are drawn with the same seed and recipe.
+    Raises PromptError, RecipeError, LogitsError; PromptError also if the text ends before that token.
+    """
+    sampler = find(recipe)
+    for name, value, least in (("top", top, 0), ("step", step, 1)):
+        if not isinstance(value, int) or value < least:
+            raise RecipeError(f"{name} must be a whole number >= {least}; got {value!r}")
+    if (prompt is None) == (logits is None):
+        raise PromptError("explain needs either a prompt or logits")
+    if logits is not None:
+        return _explain_logits(sampler, logits, tokens, seed, top)
+    loaded = load_model(model) if isinstance(model, str | Path | None) else model
+    vocabulary = loaded.vocabulary
+    sampler = sampler.bind(vocabulary)
+    ids = read_prompt(loaded, str(prompt))
+    state = sampler.start([ids], seed)
+    row, cache = loaded.prefill([ids])
+    for place in range(1, step):
+        drawn = sampler.step(row, state)
+        token, state = int(drawn.tokens[0]), drawn.state
+        if token in vocabulary.eos or (loaded.context is not None and len(ids) + place > loaded.context):
+            why = "the model ended it" if token in vocabulary.eos else "the context is full"
+            raise PromptError(f"step must be at most {place}; got {step}: {why} there (seed {int(state.seed[0])})")
+        row, cache = loaded.step([token], cache)
+    return trace(sampler, row, state, top, lambda token: label(vocabulary, token))[0]
+
+
+def _explain_logits(sampler: Sampler, logits: Any, tokens: Sequence[str] | None, seed: int | None, top: int) -> Trace:
+    row = logits if hasattr(logits, "shape") else np.asarray(logits, dtype=np.float64)
+    if row.ndim == 2 and row.shape[0] == 1:
+        row = row[0]
+    if row.ndim != 1 or not len(row):
+        raise LogitsError(f"logits must be one row of numbers; got shape {tuple(row.shape)}")
+    if tokens is not None and len(tokens) != len(row):
+        raise LogitsError(f"tokens must name each of the {len(row)} logits; got {len(tokens)}")
+    state = sampler.start([[]], seed)
+    return trace(sampler, row[None], state, top, lambda token: tokens[token] if tokens else None)[0]

@@ -1,0 +1,142 @@
+"""`logitherm generate`: text from a model and a recipe, as it comes."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from logitherm import api
+from logitherm.cli import options
+from logitherm.cli.errors import INTERRUPTED, complain, friendly
+from logitherm.errors import RecipeError
+from logitherm.generation.loop import Generation, Run
+from logitherm.show.table import number, printable
+
+STEPS = "step  p drawn   T       entropy  kept"
+
+
+@friendly
+def generate(
+    prompt: options.PromptArgument = None,
+    recipe: options.RecipeOption = None,
+    temperature: options.TemperatureOption = None,
+    top_k: options.TopKOption = None,
+    top_p: options.TopPOption = None,
+    min_p: options.MinPOption = None,
+    order: options.OrderOption = None,
+    max_new_tokens: Annotated[int, typer.Option(help="Stop after so many tokens.")] = 100,
+    stop: Annotated[
+        list[str] | None,
+        typer.Option(help=r"End a text before this string; \n is a newline. May be repeated.", show_default=False),
+    ] = None,
+    n: Annotated[int, typer.Option("-n", "--samples", help="How many texts; text i has seed + i.")] = 1,
+    seed: options.SeedOption = None,
+    model: options.ModelOption = None,
+    file: options.FileOption = None,
+    show_steps: Annotated[bool, typer.Option(help="Print the growing sentence, a line for each token.")] = False,
+    echo: Annotated[
+        bool | None,
+        typer.Option(help="Print the prompt before the text; unless told, in a terminal only.", show_default=False),
+    ] = None,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Do not print recipe and seed on standard error.")
+    ] = False,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Continue a text.
+
+    The text goes to standard output, recipe and seed to standard error. Ctrl-C keeps what was written (exit code 130).
+    With --json each text is one line of JSON.
+    """
+    if n < 1:
+        raise RecipeError(f"-n must be a whole number >= 1; got {n}")
+    if show_steps and (n > 1 or as_json):
+        raise RecipeError("--show-steps is for one text in plain form; leave out -n and --json")
+    sampler, origin = options.read_recipe(recipe, temperature, top_k, top_p, min_p, order)
+    text = options.read_prompt(prompt, file)
+    run = api.start(
+        [text] * n,
+        sampler,
+        model=model,
+        max_new_tokens=max_new_tokens,
+        seed=seed,
+        stop=[_unescape(s) for s in stop or ()],
+        details=show_steps or as_json,
+    )
+    if not (quiet or as_json):
+        print(f"recipe: {sampler}" + (f"  ({origin})" if origin else ""), file=sys.stderr)
+        print(f"seed: {run.texts[0].seed}", file=sys.stderr, flush=True)
+    try:
+        if as_json:
+            _drain(run)
+        elif show_steps:
+            _print_steps(run)
+        else:
+            _print_texts(run, sys.stdout.isatty() if echo is None else echo)
+    except KeyboardInterrupt:
+        if as_json:
+            _print_json(run.texts)
+        else:
+            print(flush=True)
+        raise typer.Exit(INTERRUPTED) from None
+    if as_json:
+        _print_json(run.texts)
+    if failed := [t for t in run.texts if t.stop == "error"]:
+        complain(failed[0].error)
+        raise typer.Exit(1)
+
+
+def _drain(run: Run) -> None:
+    for _ in run:
+        pass
+
+
+def _print_json(texts: list[Generation]) -> None:
+    for text in texts:
+        print(json.dumps(text.to_dict(), ensure_ascii=False, allow_nan=False), flush=True)
+
+
+def _print_steps(run: Run) -> None:
+    """The growing sentence, as S0 prints it, with what each step looked like."""
+    (text,) = run.texts
+    print(STEPS, flush=True)
+    for place, piece in enumerate(run, 1):
+        if piece.token and (s := piece.token.summary):
+            cells = f"{number(s.final_p):<9} {number(s.temperature):<7} {number(s.raw_entropy):<8} {s.kept:<5}"
+            print(f"{place:4}  {cells} {printable(text.prompt + text.text, breaks=False)}", flush=True)
+    print(f"stopped: {text.stop}", file=sys.stderr)
+
+
+def _print_texts(run: Run, echo: bool) -> None:
+    """The texts in order: the one whose turn it is as it comes, the others when their turn is there."""
+    console = Console(highlight=False)
+    turn = 0
+    _open(console, run, turn, echo)
+    for piece in run:
+        if piece.row == turn:
+            _write(piece.text)
+        while run.texts[turn].stop != "interrupted" and turn + 1 < len(run.texts):
+            turn += 1
+            print("\n")
+            _open(console, run, turn, echo)
+            _write(run.texts[turn].text)
+    print()
+
+
+def _open(console: Console, run: Run, turn: int, echo: bool) -> None:
+    if echo:
+        console.print(printable(run.texts[turn].prompt), style="dim", end="", soft_wrap=True, markup=False)
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(printable(text) if sys.stdout.isatty() else text)
+    sys.stdout.flush()
+
+
+def _unescape(text: str) -> str:
+    r"""A stop string as typed in a shell: \n, \t and \\ stand for what they usually do."""
+    return text.replace("\\\\", "\0").replace("\\n", "\n").replace("\\t", "\t").replace("\0", "\\")

@@ -1,0 +1,47 @@
+"""The `logitherm` command."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from logitherm.cli import doctor, explain, generate, models, recipes
+from logitherm.version import __version__
+
+app = typer.Typer(
+    help="See, control and verify how a language model picks its next token.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (generate.generate, explain.explain, recipes.recipes, models.models, doctor.doctor):
+    app.command()(command)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"logitherm {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _logitherm(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """See, control and verify how a language model picks its next token."""
+
+
+def main() -> None:
+    """Run the command line."""
+    for out in (sys.stdout, sys.stderr):
+        if hasattr(out, "reconfigure"):
+            out.reconfigure(errors="backslashreplace")  # a terminal without UTF-8 shows \u2026 instead of failing
+    app()
+
+
+if __name__ == "__main__":
+    main()

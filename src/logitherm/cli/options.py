@@ -1,0 +1,123 @@
+"""The options that several commands share, and what they mean together."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from logitherm.errors import PromptError, RecipeError
+from logitherm.models import KNOWN
+from logitherm.recipe import ORDERS, from_params, load_recipe, presets
+from logitherm.sampler import Sampler
+
+
+def _complete_recipe(incomplete: str) -> list[tuple[str, str]]:
+    return [(p.name, p.about) for p in presets().values() if p.name.startswith(incomplete)]
+
+
+def _complete_model(incomplete: str) -> list[tuple[str, str]]:
+    return [(m.name, m.about) for m in KNOWN if m.name.startswith(incomplete)]
+
+
+def _complete_order(incomplete: str) -> list[str]:
+    return [order for order in ORDERS if order.startswith(incomplete)]
+
+
+PromptArgument = Annotated[
+    str | None,
+    typer.Argument(help="The text to continue; - reads it from standard input.", show_default=False),
+]
+FileOption = Annotated[
+    Path | None, typer.Option("--file", "-f", help="Read the prompt from this file.", show_default=False)
+]
+RecipeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--recipe",
+        "-r",
+        metavar="RECIPE|FILE|PRESET",
+        help='Such as "temperature(0.7) | top_p(0.9)". Without one: the preset "default".',
+        autocompletion=_complete_recipe,
+        show_default=False,
+    ),
+]
+TemperatureOption = Annotated[
+    float | None, typer.Option(help="Flat parameter; see --order. 0 is greedy.", show_default=False)
+]
+TopKOption = Annotated[int | None, typer.Option(help="Flat parameter; 0 is off.", show_default=False)]
+TopPOption = Annotated[float | None, typer.Option(help="Flat parameter; 1 is off.", show_default=False)]
+MinPOption = Annotated[float | None, typer.Option(help="Flat parameter; 0 is off.", show_default=False)]
+OrderOption = Annotated[
+    str | None,
+    typer.Option(
+        help=f"The engine in whose order the flat parameters apply: {', '.join(ORDERS)}. Unless given, transformers.",
+        autocompletion=_complete_order,
+        show_default=False,
+    ),
+]
+ModelOption = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        "-m",
+        help="nutshell (the default), toy, or a folder made by training/export.py.",
+        autocompletion=_complete_model,
+        show_default=False,
+    ),
+]
+SeedOption = Annotated[
+    int | None,
+    typer.Option(help="The same seed draws the same tokens; fresh unless given.", show_default=False),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def read_recipe(
+    recipe: str | None,
+    temperature: float | None,
+    top_k: int | None,
+    top_p: float | None,
+    min_p: float | None,
+    order: str | None,
+) -> tuple[Sampler, str]:
+    """The sampler that the options ask for, and in words where it comes from."""
+    flat = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p}
+    given = [f"--{name.replace('_', '-')}" for name, value in flat.items() if value is not None]
+    if recipe is not None and (given or order):
+        raise RecipeError(f"give either --recipe or {' '.join(given) or '--order'}, not both")
+    if given:
+        chosen = order or "transformers"
+        return from_params(order=chosen, **flat), f"in the order of {chosen}"
+    if order:
+        raise RecipeError("--order needs one of --temperature, --top-k, --top-p, --min-p")
+    if recipe is None:
+        return load_recipe("default"), "the default; the model's own generation_config is not applied"
+    return load_recipe(recipe), ""
+
+
+def read_prompt(prompt: str | None, file: Path | None) -> str:
+    """The prompt from the argument, a file or standard input; a file's last line break is not part of it."""
+    if prompt not in (None, "-") and file is not None:
+        raise PromptError("give the prompt either as an argument or as --file, not both")
+    if file is not None:
+        try:
+            return _without_last_break(file.read_text("utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise PromptError(
+                f"cannot read the prompt file {file}: {getattr(error, 'strerror', None) or error}"
+            ) from None
+    if prompt is not None and prompt != "-":
+        return prompt
+    if prompt is None and sys.stdin.isatty():
+        raise PromptError('give a prompt: logitherm generate "The cat slept on the"')
+    try:
+        return _without_last_break(sys.stdin.buffer.read().decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise PromptError(f"standard input must be UTF-8 text: {error}") from None
+
+
+def _without_last_break(text: str) -> str:
+    return text.removesuffix("\n").removesuffix("\r")

@@ -1,0 +1,98 @@
+"""The rows that run side by side: they join when there is room and leave when they are done, and none sees the
+others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from logitherm.arrays import namespace
+from logitherm.errors import LogitsError
+from logitherm.model import Model
+from logitherm.sampler import Sampler
+from logitherm.state import State, Step
+
+
+class Batch:
+    """A model, a sampler, and the rows in flight.
+
+    waiting: the rows that have not begun, as the sampler's `start` made them; they are known by their number there.
+    size:    the most rows to run at once.
+    """
+
+    def __init__(self, model: Model, sampler: Sampler, waiting: State, size: int) -> None:
+        self._model = model
+        self._sampler = sampler
+        self._waiting = waiting
+        self._size = size
+        self._next = 0
+        self.rows: list[int] = []
+        self._state: State | None = None
+        self._cache: Any = None
+        self._logits: Any = None
+
+    def admit(self) -> list[int]:
+        """Let waiting rows join while there is room; returns their numbers."""
+        room = min(self._size - len(self.rows), len(self._waiting) - self._next)
+        new = list(range(self._next, self._next + room))
+        self._next += room
+        if new:
+            logits, cache = self._prefill(new)
+            state = self._waiting.take(new)
+            if self._state is None:
+                self._state, self._cache, self._logits = state, cache, logits
+            else:
+                self._state, self._cache = self._state.join(state), self._cache.join(cache)
+                self._logits = namespace(logits).concatenate([self._logits, logits])
+            self.rows += new
+        return new
+
+    def draw(self) -> tuple[Step, State, dict[int, LogitsError]]:
+        """Draw one token for every row; rows that cannot be drawn from leave. Also the state before, and who failed."""
+        failed: dict[int, LogitsError] = {}
+        assert self._state is not None
+        while True:
+            try:
+                return self._sampler.step(self._logits, self._state), self._state, failed
+            except LogitsError as error:
+                if error.row is None or len(self.rows) == 1:
+                    raise
+                failed[self.rows[error.row]] = error
+                self.leave([self.rows[error.row]])
+
+    def advance(self, step: Step, done: Sequence[int]) -> None:
+        """Take the step as done; rows that are finished leave, and the model reads the new tokens of the others."""
+        self._state = step.state
+        tokens = step.tokens
+        if done:
+            tokens = tokens[self._places(done)]
+            self.leave(done)
+        if self.rows:
+            self._logits, self._cache = self._model.step(tokens.tolist(), self._cache)
+
+    def leave(self, gone: Sequence[int]) -> None:
+        """These rows leave; the others go on."""
+        places = self._places(gone)
+        self.rows = [self.rows[place] for place in places]
+        if not places:
+            self._state = self._cache = self._logits = None
+            return
+        assert self._state is not None
+        self._state, self._cache = self._state.take(places), self._cache.take(places)
+        self._logits = self._logits[np.array(places)]
+
+    def _places(self, gone: Sequence[int]) -> list[int]:
+        return [place for place, row in enumerate(self.rows) if row not in gone]
+
+    def _prefill(self, rows: list[int]) -> tuple[Any, Any]:
+        """Logits and cache after the prompts; a prompt that several rows share is read once."""
+        prompts = [tuple(self._waiting.history.row(row).tolist()) for row in rows]
+        unique = list(dict.fromkeys(prompts))
+        logits, cache = self._model.prefill(unique)
+        if len(unique) == len(prompts):
+            return logits, cache
+        places = [unique.index(prompt) for prompt in prompts]
+        return logits[np.array(places)], cache.take(places)

@@ -1,0 +1,191 @@
+"""The loop from prompts to text: draw, append, show, until every row has ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from logitherm.errors import PromptError, RecipeError
+from logitherm.generation.batch import Batch
+from logitherm.generation.detokenise import Detokeniser
+from logitherm.generation.stop import StopStrings
+from logitherm.model import Model
+from logitherm.sampler import Sampler
+from logitherm.state import State, Step
+from logitherm.trace import Summary, summarise
+from logitherm.vocabulary import label
+
+VERSION = 1
+"""Of the JSON form of a text."""
+
+
+@dataclass(frozen=True)
+class Token:
+    """A drawn token, and on request what the step looked like."""
+
+    id: int
+    text: str
+    summary: Summary | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data: id, text, and the summary's fields (None if it was not asked for)."""
+        blank = dict.fromkeys(Summary.__dataclass_fields__)
+        return {"id": self.id, "text": self.text, **(vars(self.summary) if self.summary else blank)}
+
+
+@dataclass(frozen=True)
+class Piece:
+    """What one step adds to one row. Prints as its text.
+
+    row:   the number of the row.
+    text:  whole characters that are safe to show, often one token's, sometimes none or more.
+    token: the drawn token; None in the piece that only says that a row failed.
+    stop:  why the row ended, in its last piece: "eos", "newline", "stop_string", "max_new_tokens", "context" or
+           "error".
+    """
+
+    row: int
+    text: str
+    token: Token | None
+    stop: str | None = None
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass
+class Generation:
+    """A generated text, the prompt not included. Prints as its text.
+
+    stop: why it ended (see Piece), or "interrupted" if it had not.
+    seed: with it the row alone gives the same text again, from the same logits.
+    error: what went wrong, if stop is "error".
+    """
+
+    prompt: str
+    seed: int
+    recipe: str
+    text: str = ""
+    stop: str = "interrupted"
+    tokens: list[Token] = field(default_factory=list)
+    error: str | None = None
+
+    def __str__(self) -> str:
+        return self.text
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data: version 1 of the text format. Entropies are in nats."""
+        data = {
+            "version": VERSION,
+            "prompt": self.prompt,
+            "text": self.text,
+            "stop": self.stop,
+            "seed": self.seed,
+        }
+        data |= {"recipe": self.recipe, "tokens": [token.to_dict() for token in self.tokens]}
+        return data | ({"error": self.error} if self.error else {})
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When a row ends, apart from the model's own end.
+
+    max_new_tokens: at most this many tokens, 1 or more.
+    stop:           strings that end a text and are not part of it; a newline among them is reported as "newline".
+    """
+
+    max_new_tokens: int = 100
+    stop: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.max_new_tokens, int) or self.max_new_tokens < 1:
+            raise RecipeError(f"max_new_tokens must be a whole number >= 1; got {self.max_new_tokens!r}")
+        StopStrings(self.stop)
+
+
+class Run:
+    """Prompts on their way to texts. Iterate over it for pieces as they come; `texts` holds what there is at any time.
+
+    prompts: one text a row. Checked here, before any work: PromptError if one is empty or longer than the context.
+    seed:    as in `Sampler.start`.
+    size:    the most rows to run at once; the others wait and join as rows end.
+    details: also compute each token's probabilities and entropies, at every step.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        sampler: Sampler,
+        prompts: Sequence[str],
+        limits: Limits = Limits(),
+        seed: int | Sequence[int] | None = None,
+        size: int = 16,
+        details: bool = False,
+    ) -> None:
+        if not isinstance(size, int) or size < 1:
+            raise RecipeError(f"batch_size must be a whole number >= 1; got {size!r}")
+        self._model = model
+        self._sampler = sampler.bind(model.vocabulary)
+        self._limits = limits
+        self._details = details
+        ids = [read_prompt(model, prompt) for prompt in prompts]
+        start = self._sampler.start(ids, seed)
+        self._lengths = [len(row) for row in ids]
+        self._batch = Batch(model, self._sampler, start, size)
+        self._ends = [StopStrings(limits.stop) for _ in prompts]
+        self._characters = [Detokeniser() for _ in prompts]
+        seeds = start.seed.tolist()
+        self.texts = [Generation(p, s, str(sampler)) for p, s in zip(prompts, seeds, strict=True)]
+
+    def __iter__(self) -> Iterator[Piece]:
+        batch = self._batch
+        while batch.admit() or batch.rows:
+            rows_before = batch.rows
+            step, before, failed = batch.draw()
+            for row in rows_before:
+                if row in failed:
+                    self.texts[row].stop, self.texts[row].error = "error", str(failed[row])
+                    yield Piece(row, "", None, "error")
+            pieces = list(self._pieces(batch.rows, step, before))
+            yield from pieces
+            batch.advance(step, [piece.row for piece in pieces if piece.stop])
+
+    def _pieces(self, rows: Sequence[int], step: Step, before: State) -> Iterator[Piece]:
+        """Each row's piece of this step, recorded in its text as it is made."""
+        summaries = summarise(self._sampler, step, before) if self._details else [None] * len(rows)
+        for row, token, summary in zip(rows, step.tokens.tolist(), summaries, strict=True):
+            drawn = Token(token, label(self._model.vocabulary, token), summary)
+            text, stop = self._read(row, token)
+            generation = self.texts[row]
+            generation.text += text
+            generation.tokens.append(drawn)
+            generation.stop = stop or generation.stop
+            yield Piece(row, text, drawn, stop)
+
+    def _read(self, row: int, token: int) -> tuple[str, str | None]:
+        """The text that a token makes safe to show, and why the row ends with it, if it does."""
+        vocabulary, ends = self._model.vocabulary, self._ends[row]
+        if token in vocabulary.eos:
+            return ends.flush(), "eos"
+        text = ends.feed(self._characters[row].feed(vocabulary.bytes_of(token)))
+        if ends.found is not None:
+            return text, "newline" if ends.found == "\n" else "stop_string"
+        count = len(self.texts[row].tokens) + 1
+        if count >= self._limits.max_new_tokens:
+            return text + ends.flush(), "max_new_tokens"
+        if self._model.context is not None and self._lengths[row] + count > self._model.context:
+            return text + ends.flush(), "context"
+        return text, None
+
+
+def read_prompt(model: Model, prompt: str) -> list[int]:
+    """The ids of a prompt; PromptError if it is empty or longer than the model's context."""
+    if not isinstance(prompt, str):
+        raise PromptError(f"a prompt must be text; got {prompt!r}")
+    if not prompt:
+        raise PromptError("the prompt is empty; give the model some text to go on from")
+    ids = model.vocabulary.encode(prompt)
+    if model.context is not None and len(ids) > model.context:
+        raise PromptError(f"the prompt has {len(ids):,} tokens; {model.name} holds {model.context:,}")
+    return ids

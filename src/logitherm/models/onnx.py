@@ -1,0 +1,95 @@
+"""Models that run in ONNX Runtime from a folder made by training/export.py; Nutshell, which ships with Logitherm, is
+one.
+
+A folder holds model.onnx (its inputs and outputs are described in training/export.py), tokenizer.json and model.json
+(name, about, parameters, context, start, eos). Nothing here needs torch.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from logitherm.errors import BackendUnavailable, ModelError, PromptError
+from logitherm.models.byte_level import ByteLevel
+from logitherm.ragged import Ragged
+
+NUTSHELL = Path(__file__).parent / "nutshell"
+TIME = 2
+"""The axis of a cached key or value (rows, heads, places, width) along which a row grows."""
+
+
+class OnnxModel:
+    """A Llama in ONNX Runtime, with its key/value cache.
+
+    folder:  where model.onnx, tokenizer.json and model.json are.
+    threads: how many CPU threads one matrix product may use; 1 is fastest for a model of a few million parameters.
+    Logits are float32 and belong to this machine: another processor or another batch size may round them differently.
+    Raises ModelError if a file is missing or broken, BackendUnavailable without onnxruntime.
+    """
+
+    def __init__(self, folder: Path, threads: int = 1) -> None:
+        for name in ("model.onnx", "tokenizer.json", "model.json"):
+            if not (folder / name).is_file():
+                raise ModelError(f"the model folder {folder} has no {name}; training/export.py writes such folders")
+        try:
+            card: dict[str, Any] = json.loads((folder / "model.json").read_text("utf-8"))
+            self.name: str = card["name"]
+            self.about: str = card["about"]
+            self.parameters: int = card["parameters"]
+            self.context: int | None = card["context"]
+            start, eos = card["start"], card["eos"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise ModelError(f"cannot read {folder / 'model.json'}: {error!r}") from None
+        self.vocabulary = ByteLevel(folder / "tokenizer.json", start, eos)
+        self._session = _session(folder / "model.onnx", threads)
+        self._caches = [i.name for i in self._session.get_inputs() if i.name.startswith(("key.", "value."))]
+        if not self._caches:
+            raise ModelError(f"{folder / 'model.onnx'} has no inputs key.0, value.0 …; training/export.py writes them")
+        _, self._heads, _, self._width = self._session.get_inputs()[-1].shape
+
+    def prefill(self, rows: Sequence[Sequence[int]]) -> tuple[np.ndarray, Ragged]:
+        """Next-token logits (rows, vocabulary) float32 after the prompts, and the cache.
+
+        Raises PromptError if a prompt is empty or longer than the context.
+        """
+        for row in rows:
+            if not 0 < len(row) <= (self.context or len(row)):
+                raise PromptError(f"a prompt must have 1 to {self.context} tokens for {self.name}; got {len(row)}")
+        empty = np.zeros((len(rows), self._heads, 0, self._width), dtype=np.float32)
+        return self._run(rows, Ragged([empty] * len(self._caches), np.zeros(len(rows)), TIME))
+
+    def step(self, ids: Sequence[int], cache: Ragged) -> tuple[np.ndarray, Ragged]:
+        """Next-token logits (rows, vocabulary) float32 after one more token a row, and the new cache."""
+        return self._run([[token] for token in ids], cache)
+
+    def _run(self, rows: Sequence[Sequence[int]], cache: Ragged) -> tuple[np.ndarray, Ragged]:
+        counts = np.array([len(row) for row in rows], dtype=np.int64)
+        if self.context is not None and (cache.lengths + counts > self.context).any():
+            raise PromptError(
+                f"{self.name} holds {self.context} tokens; a row would get {(cache.lengths + counts).max()}"
+            )
+        ids = np.zeros((len(rows), counts.max()), dtype=np.int64)
+        for place, row in enumerate(rows):
+            ids[place, : len(row)] = row
+        feed = {"ids": ids, "past": cache.lengths, "last": counts - 1}
+        logits, *new = self._session.run(None, feed | dict(zip(self._caches, cache.arrays, strict=True)))
+        return logits, cache.append(new, counts)
+
+
+def _session(path: Path, threads: int) -> Any:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise BackendUnavailable("this model needs ONNX Runtime: pip install onnxruntime") from error
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3  # errors only
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # the library's exceptions share no public base
+        raise ModelError(f"cannot read the model {path}: {error}") from None

@@ -1,0 +1,206 @@
+"""A rule: one step between the model's logits and the draw, as a frozen value.
+
+`apply` shapes logits and changes nothing else; `advance` learns which token was drawn. A rule owns no arrays and no
+generator: it prints, compares, hashes and serialises. To write one:
+
+    @dataclass(frozen=True)
+    class Half(Rule, name="half"):
+        \"\"\"Divide every logit by two.\"\"\"
+        neutral = None
+        examples = ({},)
+        def apply(self, logits: Array, at: At) -> Array:
+            return logits / 2
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields
+from typing import Any, ClassVar, Self
+
+from logitherm.arrays import Array, greedy, keep, namespace
+from logitherm.errors import RecipeError
+from logitherm.state import At, Step
+from logitherm.vocabulary import Vocabulary
+
+REGISTRY: dict[str, type[Rule]] = {}
+"""Every rule by name; a subclass with a name enrols itself, here and in the tests of the laws."""
+
+Numbers = float | tuple[float, ...]
+"""A parameter: one number, or a tuple with one number a row."""
+
+GREEDY = 1e-6
+"""A temperature at or below this keeps one token."""
+
+
+def parameter(
+    allowed: str, ok: Callable[[Any], bool], *, unit: str, default: Any = MISSING, whole: bool = False
+) -> Any:
+    """A numeric parameter of a rule, checked when the rule is built; scalar, or a tuple with one value a row.
+
+    allowed: what is allowed, in words that follow "must be".
+    ok:      whether one number is allowed.
+    unit:    its unit, for people.
+    whole:   only whole numbers.
+    """
+    return field(default=default, metadata={"allowed": allowed, "ok": ok, "unit": unit, "whole": whole})
+
+
+def choice(*options: str, default: str) -> Any:
+    """A parameter of a rule that is one of a few words."""
+    return field(default=default, metadata={"options": options})
+
+
+def checked(name: str, value: Any, meta: Mapping[str, Any]) -> Any:
+    """The value in its one canonical type (float, int, str, or a tuple of numbers), or a RecipeError that says why
+    not.
+    """
+    if "options" in meta:
+        if value not in meta["options"]:
+            raise RecipeError(f"{name} must be one of {', '.join(map(repr, meta['options']))}; got {value!r}")
+        return value
+    if isinstance(value, list | tuple) or _dimensions(value) == 1:
+        if not len(value):
+            raise RecipeError(f"{name} must have one value a row; got an empty {type(value).__name__}")
+        return tuple(checked(name, v, meta) for v in value)
+    number = _number(value, meta["whole"])
+    if number is None or math.isnan(number) or not meta["ok"](number):
+        raise RecipeError(f"{name} must be {meta['allowed']}; got {value!r}")
+    return number
+
+
+def _dimensions(value: Any) -> int:
+    return int(getattr(value, "ndim", 0))
+
+
+def _number(value: Any, whole: bool) -> float | int | None:
+    """The value as a float, or as an int if it must be whole; None if it is not such a number."""
+    if isinstance(value, bool | str | bytes) or _dimensions(value):
+        return None
+    try:
+        if not whole:
+            return float(value)
+        return int(value) if isinstance(value, float) and value.is_integer() else operator.index(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def each(value: Any, function: Callable[[Any], Any]) -> Any:
+    """The function of a parameter: of the number, or of each number of a tuple."""
+    return tuple(map(function, value)) if isinstance(value, tuple) else function(value)
+
+
+def literal(value: Any) -> str:
+    """A parameter's value as recipe text."""
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(literal, value))}]"
+    return repr(value)  # floats print inf as inf, which recipes read
+
+
+@dataclass(frozen=True)
+class Rule(ABC):
+    """One step of a chain. Subclass it with `name=`, as a frozen dataclass.
+
+    name:     what recipes call it.
+    neutral:  the parameters at which it is bitwise the identity, or None if there are none.
+    examples: parameters at which it is not neutral; the tests of the laws run on them.
+    Every parameter is a field made by `parameter` or `choice`; the first is positional in recipe text.
+    """
+
+    name: ClassVar[str] = ""
+    neutral: ClassVar[Mapping[str, Any] | None] = None
+    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ()
+    chain: ClassVar[Callable[..., Any]]  # Sampler, which stands below this file in the tree and sets it
+
+    def __init_subclass__(cls, name: str = "", **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if not name:
+            return  # a family of rules, such as Cutoff
+        if name in REGISTRY and REGISTRY[name].__qualname__ != cls.__qualname__:
+            raise RecipeError(f"the rule name {name!r} is taken by {REGISTRY[name].__qualname__}; choose another")
+        cls.name = name
+        REGISTRY[name] = cls
+
+    def __post_init__(self) -> None:
+        for f in fields(self):
+            value = checked(f"{type(self).__name__}.{f.name}", getattr(self, f.name), f.metadata)
+            object.__setattr__(self, f.name, value)
+
+    @abstractmethod
+    def apply(self, logits: Array, at: At) -> Array:
+        """New logits (rows, vocabulary) float64, -inf where removed; the input is left as it is."""
+
+    def init(self, rows: int) -> Any:
+        """What the rule remembers at the start: None, or an array with one entry a row."""
+        return None
+
+    def advance(self, memory: Any, step: Step) -> Any:
+        """What the rule remembers after this step, whose state already holds the tokens."""
+        return memory
+
+    def bind(self, vocabulary: Vocabulary) -> Self:
+        """The rule with what it needs of a model's vocabulary filled in; most rules need nothing."""
+        return self
+
+    def parameters(self) -> dict[str, Any]:
+        """The parameters that differ from their defaults, by name, the first one always."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if self._shown(f)}
+
+    def _shown(self, f: Field[Any]) -> bool:
+        return f is fields(self)[0] or getattr(self, f.name) != f.default
+
+    def __or__(self, other: Any) -> Any:
+        """This rule, then another rule or chain: a Sampler."""
+        return self.chain(self, other)
+
+    def __str__(self) -> str:
+        first, *rest = self.parameters().items() or [("", "")]
+        shown = [literal(first[1])] if first[0] else []
+        return f"{self.name}({', '.join(shown + [f'{k}={literal(v)}' for k, v in rest])})"
+
+
+class Cutoff(Rule):
+    """The family of rules that keep an upper set: the tokens whose logit is at or above a cutoff. Ties stay.
+
+    steers: the parameter that `critical` speaks of, and how it compares where a token stays: ("p", ">") says that a
+            token stays while p > its critical value.
+    """
+
+    steers: ClassVar[tuple[str, str]]
+
+    @abstractmethod
+    def cutoff(self, logits: Array, at: At) -> Array:
+        """The lowest logit that stays, (rows, 1)."""
+
+    @abstractmethod
+    def critical(self, logits: Array, token: int) -> Array:
+        """The value of the steering parameter at which a token enters or leaves the kept set, (rows, 1).
+
+        It is exact for the logits that the rule receives, other parameters being as they are; the token is among them.
+        """
+
+    def apply(self, logits: Array, at: At) -> Array:
+        """The logits at or above the cutoff, untouched; -inf elsewhere."""
+        return keep(logits, logits >= self.cutoff(logits, at))
+
+
+class Tempering(Rule):
+    """The family of rules that divide a row's logits by one temperature."""
+
+    @abstractmethod
+    def temperature(self, logits: Array, at: At) -> Any:
+        """The temperature of each row, (rows, 1) or one number."""
+
+    def apply(self, logits: Array, at: At) -> Array:
+        """Logits over temperature; at 1e-6 or below, one token: the lowest id among the maxima."""
+        xp = namespace(logits)
+        t = self.temperature(logits, at)
+        cold = t <= GREEDY
+        if cold is False:
+            return logits / t
+        if cold is True:
+            return greedy(logits)
+        return xp.where(cold, greedy(logits), logits / xp.where(cold, xp.ones_like(t), t))

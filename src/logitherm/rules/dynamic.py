@@ -1,0 +1,154 @@
+"""Dynamic temperature: one temperature a row, from how sure the model is of its next token.
+
+The features of a row are functionals of its distribution p; with S = −log p(X), X drawn from p:
+entropy is the mean of S, varentropy its variance, surprisal_median its median, and −log max p its minimum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import inf, isfinite
+from operator import gt
+from typing import Any
+
+from logitherm.arrays import (
+    Array,
+    before,
+    count,
+    descending,
+    entropy,
+    gather,
+    log_softmax,
+    namespace,
+    softmax,
+    surprisal,
+)
+from logitherm.errors import RecipeError
+from logitherm.rules.base import Numbers, Tempering, choice, parameter
+from logitherm.state import At
+
+
+def max_p(logits: Array) -> Array:
+    """The largest probability of each row, (rows, 1)."""
+    return namespace(logits).amax(softmax(logits), axis=-1, keepdims=True)
+
+
+def normalised_entropy(logits: Array) -> Array:
+    """Entropy as a fraction of log n, n being the tokens not removed; 0 where one token is left."""
+    xp = namespace(logits)
+    n = count(xp.isfinite(logits))
+    return entropy(logits) / xp.log(xp.where(n > 1, n, n + 1) * xp.ones_like(logits[:, :1]))
+
+
+def median(logits: Array) -> Array:
+    """The median of the probabilities of the tokens not removed; the mean of the middle two if they are even."""
+    xp = namespace(logits)
+    n = count(xp.isfinite(logits))
+    p = descending(softmax(logits))
+    return (gather(p, (n - 1) // 2) + gather(p, n // 2)) / 2
+
+
+def surprisal_median(logits: Array) -> Array:
+    """−log of the probability of the token at which the mass, added from the likeliest down, reaches one half."""
+    down = descending(logits)
+    crossing = count(before(softmax(down)) < 0.5) - 1
+    return -gather(log_softmax(down), crossing)
+
+
+def varentropy(logits: Array) -> Array:
+    """The variance of the surprisal, nats²."""
+    xp = namespace(logits)
+    deviation = surprisal(logits) - entropy(logits)
+    return xp.sum(softmax(logits) * deviation * deviation, axis=-1, keepdims=True)
+
+
+FEATURES: dict[str, Callable[[Array], Array]] = {
+    "max_p": max_p,
+    "entropy": entropy,
+    "log_perplexity": entropy,
+    "median": median,
+    "surprisal_median": surprisal_median,
+    "normalised_entropy": normalised_entropy,
+    "varentropy": varentropy,
+}
+"""What dynamic_temperature can look at: a name, and a function from logits to one number a row."""
+
+
+def coefficient(unit: str) -> Any:
+    """The weight of one feature in the temperature, 0 = not used."""
+    return parameter("a finite number", isfinite, unit=unit, default=0.0)
+
+
+@dataclass(frozen=True)
+class DynamicTemperature(Tempering, name="dynamic_temperature"):
+    """Divide every logit by T = clip(a + Σ coefficient · feature, t_min, t_max), a temperature for each row and step.
+
+    a: the temperature before features, a finite number; 1 with no coefficient is neutral. Usual 0.1 to 1.
+    max_p: coefficient of the largest probability, in [0, 1] (it falls as the model grows unsure). Usual −0.5 to 0.
+    entropy: coefficient of the entropy H in nats, in [0, log V]; usual 0.05 to 0.8, and then set t_max: entropy(.1, .8)
+       reaches 8.76 at V = 50,257.
+    log_perplexity: an alias of entropy, for log exp(H) = H; given both, the coefficients add.
+    median: coefficient of the median probability over the tokens not removed. At a real vocabulary it is about 1e-7,
+       so it moves nothing; kept because it is published. Note that it rises as the model grows unsure.
+    surprisal_median: coefficient of the mass-weighted median of the surprisal in nats, the useful median.
+    normalised_entropy: coefficient of H / log n, in [0, 1], n being the tokens not removed.
+    varentropy: coefficient of the variance of the surprisal, nats².
+    of: "raw", features of the model's own logits before any rule (the default), or "kept", of those that this rule
+        receives.
+    t_min, t_max: bounds of T, 0 ≤ t_min ≤ t_max ≤ inf; neutral 0 and inf. A T at or below 1e-6 keeps one token.
+    Each number may be a tuple with one value a row.
+    logits (rows, vocabulary) float64 -> the same shape; the order of tokens never changes.
+    Raises RecipeError if a bound is negative or t_min exceeds t_max.
+    Source: S3's strategies (maximum probability, entropy, perplexity, quantile, combined) with their clamp; feature
+    definitions in docs/dynamic-temperature.md.
+    Example: p = [.01, .02, .03, .94] has H = .28765, so dynamic_temperature(0.1, entropy=0.8) uses T = .33012.
+    """
+
+    a: Numbers = parameter("a finite number", isfinite, unit="temperature")
+    max_p: Numbers = coefficient("temperature per unit of probability")
+    entropy: Numbers = coefficient("temperature per nat")
+    log_perplexity: Numbers = coefficient("temperature per nat")
+    median: Numbers = coefficient("temperature per unit of probability")
+    surprisal_median: Numbers = coefficient("temperature per nat")
+    normalised_entropy: Numbers = coefficient("temperature per unit of log n")
+    varentropy: Numbers = coefficient("temperature per square nat")
+    of: str = choice("raw", "kept", default="raw")
+    t_min: Numbers = parameter("a finite number >= 0", lambda t: 0 <= t < inf, unit="temperature", default=0.0)
+    t_max: Numbers = parameter(">= 0, or inf", lambda t: t >= 0, unit="temperature", default=inf)
+
+    neutral = {"a": 1.0}
+    examples = (
+        {"a": 0.5, "max_p": -0.4},
+        {"a": 0.1, "entropy": 0.8},
+        {"a": 0.1, "log_perplexity": 0.8, "t_max": 1.5},
+        {"a": 0.5, "median": -0.4},
+        {"a": 0.4, "max_p": -0.2, "entropy": 0.1, "of": "kept"},
+        {
+            "a": 0.3,
+            "surprisal_median": 0.2,
+            "normalised_entropy": 0.5,
+            "varentropy": 0.05,
+            "t_min": 0.2,
+            "t_max": 2.0,
+        },
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        low, high = (v if isinstance(v, tuple) else (v,) for v in (self.t_min, self.t_max))
+        if any(a > b for a in low for b in high) and (1 in (len(low), len(high)) or any(map(gt, low, high))):
+            raise RecipeError(f"DynamicTemperature.t_min must be at most t_max; got {self.t_min!r} > {self.t_max!r}")
+
+    def temperature(self, logits: Array, at: At) -> Array:
+        """The clipped sum, (rows, 1)."""
+        xp = namespace(logits)
+        source = at.raw if self.of == "raw" else logits
+        t = xp.zeros_like(logits[:, :1]) + at.column(self.a)
+        for name, feature in FEATURES.items():
+            weight = getattr(self, name)
+            if weight != 0:
+                t = t + at.column(weight) * feature(source)
+        low, high = at.column(self.t_min), at.column(self.t_max)
+        t = xp.where(t < low, low, t)
+        return xp.where(t > high, high, t)

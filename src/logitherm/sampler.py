@@ -1,0 +1,174 @@
+"""A sampler: an ordered chain of rules, and the step from logits to tokens. The order is the recipe; nothing
+reorders it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from logitherm.arrays import Array, float64, numpy, top
+from logitherm.draw import draw
+from logitherm.errors import LogitsError, RecipeError
+from logitherm.rng import lane, uniform
+from logitherm.rules.base import Rule
+from logitherm.state import At, State, Step
+from logitherm.vocabulary import Vocabulary
+
+MOST_RULES = 64
+
+
+@dataclass(frozen=True, init=False)
+class Sampler:
+    """Rules applied from left to right, then one draw.
+
+    Build it with `Temperature(0.7) | TopP(0.9)`, with `Sampler(rule, …)`, or with `parse(text)`; samplers among the
+    arguments are spliced in. A sampler is a value: it prints as its recipe, compares, hashes, and may be shared between
+    threads. Between 1 and 64 rules; RecipeError otherwise.
+    """
+
+    rules: tuple[Rule, ...]
+
+    def __init__(self, *rules: Rule | Sampler) -> None:
+        flat: list[Rule] = []
+        for rule in rules:
+            if not isinstance(rule, Rule | Sampler):
+                raise RecipeError(f"a sampler is made of rules; got {rule!r} (lt.parse reads recipe text)")
+            flat.extend(rule.rules if isinstance(rule, Sampler) else (rule,))
+        if not 0 < len(flat) <= MOST_RULES:
+            raise RecipeError(f"a recipe must have 1 to {MOST_RULES} rules; got {len(flat)}")
+        object.__setattr__(self, "rules", tuple(flat))
+
+    def __or__(self, other: Rule | Sampler) -> Sampler:
+        return Sampler(self, other)
+
+    def __str__(self) -> str:
+        return " | ".join(map(str, self.rules))
+
+    def bind(self, vocabulary: Vocabulary) -> Sampler:
+        """The same chain with every rule bound to a model's vocabulary."""
+        return Sampler(*(rule.bind(vocabulary) for rule in self.rules))
+
+    def start(
+        self,
+        prompts: Sequence[Sequence[int]],
+        seed: int | Sequence[int] | np.ndarray | None = None,
+        rows: Sequence[int] | None = None,
+    ) -> State:
+        """The state of rows that have read their prompts and drawn nothing.
+
+        prompts: token ids, one sequence a row.
+        seed:    a whole number s (row i gets s + i), one number a row, or None for a fresh one; read it at
+                 `state.seed`.
+        rows:    the rows' numbers, which choose among per-row parameters; 0, 1, 2 … unless given (rows that join
+                 later).
+        Raises RecipeError if a rule has per-row parameters for fewer rows.
+        """
+        state = State.start(prompts, seed, rows)
+        need = int(state.row.max(initial=-1)) + 1
+        for rule in self.rules:
+            for name, value in rule.parameters().items():
+                if isinstance(value, tuple) and len(value) < need:
+                    raise RecipeError(
+                        f"{type(rule).__name__}.{name} must have a value for each of the {need} rows; got {len(value)}"
+                    )
+        return replace(state, memory=tuple(rule.init(len(state)) for rule in self.rules))
+
+    def apply(self, logits: Array, state: State) -> Array:
+        """The logits after every rule, float64, -inf where removed; nothing is drawn and nothing changes.
+
+        logits: (rows, vocabulary), any float dtype, NumPy or torch; the result is of the same library and device.
+        Raises LogitsError, naming row and rule, at NaN, at +inf, or where a row has nothing left.
+        """
+        raw = self._read(logits, state)
+        return self._checked(self._shape(raw, state), raw, state)
+
+    def step(self, logits: Array, state: State) -> Step:
+        """Draw one token a row: `observe` of the draw, which is fixed by the logits, the rules, the seed and the
+        position.
+        """
+        raw = self._read(logits, state)
+        final = self._checked(self._shape(raw, state), raw, state)
+        return self._learn(draw(final, uniform(state.seed, state.position)), raw, state, final)
+
+    def observe(self, logits: Array, state: State, tokens: Sequence[int] | np.ndarray) -> Step:
+        """Accept tokens that were chosen elsewhere, possible under this chain or not, one a row."""
+        raw = self._read(logits, state)
+        chosen = np.asarray(tokens)
+        if chosen.shape != (len(state),) or chosen.dtype.kind not in "iu":
+            raise LogitsError(f"tokens must be {len(state)} whole numbers, one a row; got {tokens!r}")
+        if ((chosen < 0) | (chosen >= raw.shape[1])).any():
+            raise LogitsError(f"tokens must be ids in [0, {raw.shape[1]}); got {tokens!r}")
+        return self._learn(chosen.astype(np.int64), raw, state)
+
+    def stages(self, logits: Array, state: State) -> Iterator[tuple[Rule, Array, Array, At]]:
+        """Each rule in turn with the logits it receives, the logits it gives, and what it could look at."""
+        raw = self._read(logits, state)
+        before = raw
+        for rule, memory, number in zip(self.rules, state.memory, self._lanes, strict=True):
+            at = At(raw, state, memory, number)
+            after = rule.apply(before, at)
+            yield rule, before, after, at
+            before = after
+
+    @cached_property
+    def _lanes(self) -> tuple[int, ...]:
+        seen: Counter[str] = Counter()
+        lanes = []
+        for rule in self.rules:
+            seen[rule.name] += 1
+            lanes.append(lane(f"{rule.name}#{seen[rule.name]}"))
+        return tuple(lanes)
+
+    def _read(self, logits: Array, state: State) -> Array:
+        """The logits as float64, if they can be drawn from as they are."""
+        raw = float64(logits)
+        if raw.ndim != 2 or raw.shape[1] == 0 or raw.shape[0] != len(state):
+            raise LogitsError(f"logits must be ({len(state)} rows, vocabulary); got shape {tuple(raw.shape)}")
+        if len(state.memory) != len(self.rules):
+            raise RecipeError(f"the state must come from this sampler's start; got one of {len(state.memory)} rules")
+        if not np.isfinite(numpy(top(raw))).all():
+            _blame("in the logits", raw)
+        return raw
+
+    def _shape(self, raw: Array, state: State) -> Array:
+        logits = raw
+        for rule, memory, number in zip(self.rules, state.memory, self._lanes, strict=True):
+            logits = rule.apply(logits, At(raw, state, memory, number))
+        return logits
+
+    def _checked(self, final: Array, raw: Array, state: State) -> Array:
+        """The final logits, if every row can be drawn from; the first rule that spoiled one is looked for only if
+        not.
+        """
+        if not np.isfinite(numpy(top(final))).all():
+            for rule, _, after, _ in self.stages(raw, state):
+                _blame(f"after {str(rule)!r}", after)
+        return final
+
+    def _learn(self, tokens: np.ndarray, raw: Array, state: State, final: Any = None) -> Step:
+        after = state.push(tokens)
+        step = Step(tokens, after, raw, lambda: self._shape(raw, state) if final is None else final)
+        memory = tuple(r.advance(m, step) for r, m in zip(self.rules, state.memory, strict=True))
+        return replace(step, state=replace(after, memory=memory))
+
+
+def _blame(where: str, logits: Array) -> None:
+    """Raise for the first row that no token can be drawn from."""
+    values = numpy(logits)
+    for row, line in enumerate(values):
+        name = f"row {row}" if len(values) > 1 else "the row"
+        if np.isnan(line).any():
+            raise LogitsError(f"{name}: NaN {where}, first at token {int(np.isnan(line).argmax())}", row)
+        if np.isposinf(line).any():
+            raise LogitsError(f"{name}: +inf {where}, first at token {int(np.isposinf(line).argmax())}", row)
+        if np.isneginf(line).all():
+            raise LogitsError(f"{name}: every token was removed {where}; the chain must leave at least one", row)
+
+
+Rule.chain = Sampler

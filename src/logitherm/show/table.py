@@ -1,0 +1,95 @@
+"""Tables for the terminal, with Rich: numbers a person can read, bars, and the ruler on which a draw landed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Literal, NamedTuple
+
+from rich.cells import cell_len
+from rich.table import Table
+from rich.text import Text
+
+BLOCKS = " ▏▎▍▌▋▊▉█"
+
+
+def number(x: float | None) -> str:
+    """A probability, entropy or temperature in few characters: .2345, 1.234, 6, 123.4, 3.2e-07; a dash for none."""
+    if x is None:
+        return "–"
+    if abs(x) < 1e6 and x == int(x):
+        return str(int(x))
+    if abs(x) < 1e-4:
+        return f"{x:.1e}"
+    return f"{x:.4f}".replace("0.", ".", 1) if abs(x) < 1 else f"{x:.3f}" if abs(x) < 100 else f"{x:.4g}"
+
+
+def bar(share: float, width: int) -> str:
+    """A share of 1 as a bar of block characters, to an eighth of a character."""
+    eighths = round(max(0.0, min(1.0, share)) * width * 8)
+    return "█" * (eighths // 8) + (BLOCKS[eighths % 8] if eighths % 8 else "")
+
+
+def printable(text: str, breaks: bool = True) -> str:
+    """The text with control characters spelt out, so that a model cannot steer the terminal; line breaks and tabs as
+    they are.
+
+    breaks: leave line breaks; otherwise they are spelt out too.
+    """
+    plain = "\n\t" if breaks else ""
+    return "".join(c if c.isprintable() or c in plain else c.encode("unicode_escape").decode() for c in text)
+
+
+def visible(text: str | None, token: int) -> str:
+    """A token's text in quotes, with what cannot be seen spelt out; its id where it has no text."""
+    if text is None:
+        return f"#{token}"
+    shown = printable(text, breaks=False)
+    return f"“{shown}”" if len(shown) <= 24 else f"“{shown[:23]}…”"
+
+
+class Column(NamedTuple):
+    """A column of a table. fit: "whole" keeps its width; "cut" and "wrap" share what is left, short of it with … or
+    in lines.
+    """
+
+    heading: str
+    side: Literal["left", "right"] = "left"
+    fit: Literal["whole", "cut", "wrap"] = "whole"
+
+
+GAP = 2
+"""Blank cells between columns."""
+
+
+def table(columns: Sequence[Column], rows: Iterable[Sequence[str | Text]], width: int) -> Table:
+    """A plain table that fits into `width` cells; a row's cells are text, styled or not."""
+    lines = [list(row) for row in rows]
+    needs = [max(_cells(t) for t in [c.heading, *(line[i] for line in lines)]) for i, c in enumerate(columns)]
+    elastic = [i for i, c in enumerate(columns) if c.fit != "whole"]
+    left = width - GAP * (len(columns) - 1) - sum(n for i, n in enumerate(needs) if i not in elastic)
+    for place, i in enumerate(
+        sorted(elastic, key=lambda i: needs[i])
+    ):  # short ones take what they need, long ones share
+        needs[i] = max(8, min(needs[i], left // (len(elastic) - place)))
+        left -= needs[i]
+    grid = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="dim")
+    for c, need in zip(columns, needs, strict=True):
+        grid.add_column(c.heading, justify=c.side, width=need, no_wrap=c.fit != "wrap", overflow="ellipsis")
+    for line in lines:
+        grid.add_row(*line)
+    return grid
+
+
+def _cells(text: str | Text) -> int:
+    return max(map(cell_len, str(text).split("\n")))
+
+
+def ruler(u: float, low: float, high: float, width: int) -> Text:
+    """The line from 0 to 1 with the drawn token's share in bold and a mark where u fell."""
+    cells = max(10, width - cell_len("0  1"))
+    start, end, mark = (min(cells - 1, int(x * cells)) for x in (low, high, u))
+    line = Text("0 ", style="dim")
+    for i in range(cells):
+        inside = start <= i <= max(start, end if i == mark else end - 1)
+        line.append("▲" if i == mark else "━" if inside else "─", style="bold green" if inside or i == mark else "dim")
+    return line.append(" 1", style="dim")

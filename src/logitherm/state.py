@@ -1,0 +1,207 @@
+"""What a sampler remembers between tokens (State), what a rule may look at (At), and what one step gives (Step)."""
+
+from __future__ import annotations
+
+import operator
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from logitherm.arrays import Array, entropy, like, log_softmax, numpy
+from logitherm.errors import PromptError, RecipeError
+from logitherm.ragged import Ragged
+from logitherm.rng import uniform
+
+Memory = tuple[Any, ...]
+"""One entry a rule: None, or an array whose first axis is the rows."""
+
+
+def fresh_seed() -> int:
+    """A seed that nobody has used: 32 bits from the operating system, short enough to type again."""
+    return secrets.randbits(32)
+
+
+def row_seeds(seed: int | Sequence[int] | np.ndarray | None, rows: int) -> np.ndarray:
+    """One seed a row: row i of an integer s gets s + i (modulo 2⁶⁴), a sequence gives them one by one, None is
+    fresh.
+    """
+    if seed is None:
+        seed = fresh_seed()
+    try:
+        given = (
+            [operator.index(s) for s in seed] if np.iterable(seed) else [operator.index(seed) + i for i in range(rows)]
+        )
+    except TypeError:
+        raise RecipeError(f"seed must be a whole number, or one a row; got {seed!r}") from None
+    if len(given) != rows:
+        raise RecipeError(f"seed must be one number, or one for each of the {rows} rows; got {len(given)}")
+    if (given and not 0 <= given[0] < 2**64) or (np.iterable(seed) and not all(0 <= s < 2**64 for s in given)):
+        raise RecipeError(f"seed must be in [0, 2**64 - 1]; got {seed!r}")
+    return np.array([s % 2**64 for s in given], dtype=np.uint64)
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """Where each row stands. Immutable; every field has rows first.
+
+    history: the token ids so far, prompt first.
+    prompt:  (rows,) how many of them are the prompt.
+    seed:    (rows,) uint64.
+    row:     (rows,) the row's number when it started: per-row parameters follow it through `take`.
+    memory:  what each rule remembers.
+    """
+
+    history: Ragged
+    prompt: np.ndarray
+    seed: np.ndarray
+    row: np.ndarray
+    memory: Memory = ()
+
+    @classmethod
+    def start(
+        cls,
+        prompts: Sequence[Sequence[int]],
+        seed: int | Sequence[int] | np.ndarray | None = None,
+        rows: Sequence[int] | None = None,
+    ) -> State:
+        """Rows that have read their prompts and drawn nothing."""
+        lengths = np.array([len(p) for p in prompts], dtype=np.int64)
+        ids = np.zeros((len(prompts), int(lengths.max(initial=0))), dtype=np.int64)
+        for row, prompt in enumerate(prompts):
+            ids[row, : len(prompt)] = prompt
+        if (ids < 0).any():
+            raise PromptError(f"token ids must be 0 or more; got {ids.min()}")
+        numbers = np.asarray(range(len(prompts)) if rows is None else rows, dtype=np.int64)
+        return cls(Ragged([ids], lengths), lengths, row_seeds(seed, len(prompts)), numbers)
+
+    def __len__(self) -> int:
+        return len(self.prompt)
+
+    @property
+    def tokens(self) -> tuple[np.ndarray, ...]:
+        """The ids of each row so far, prompt first."""
+        return tuple(self.history.row(i) for i in range(len(self)))
+
+    @property
+    def position(self) -> np.ndarray:
+        """(rows,) how many tokens each row has drawn."""
+        drawn: np.ndarray = self.history.lengths - self.prompt
+        return drawn
+
+    def push(self, tokens: np.ndarray) -> State:
+        """The state after each row has taken one more token; memory is left as it was."""
+        return replace(self, history=self.history.append([tokens[:, None]]))
+
+    def take(self, rows: Sequence[int] | np.ndarray, seed: int | Sequence[int] | np.ndarray | None = None) -> State:
+        """These rows in this order: to filter, to permute, to fork, to move.
+
+        seed: new seeds for the taken rows. Needed when a row is taken twice, for copies with one seed would draw the
+              same tokens; pass `state.seed[rows]` if that is what you want.
+        """
+        index = np.asarray(rows, dtype=np.int64)
+        if seed is None and len(np.unique(index)) < len(index):
+            raise RecipeError(f"State.take needs seed= when a row is taken twice; got rows {index.tolist()}")
+        return State(
+            self.history.take(index),
+            self.prompt[index],
+            self.seed[index] if seed is None else row_seeds(seed, len(index)),
+            self.row[index],
+            tuple(m if m is None else m[index] for m in self.memory),
+        )
+
+    def join(self, *others: State) -> State:
+        """The rows of this state, then those of the others: `State.join(a, b, …)` or `a.join(b)`."""
+        joined = self
+        for other in others:
+            joined = joined._join(other)
+        return joined
+
+    def _join(self, other: State) -> State:
+        if len(self.memory) != len(other.memory):
+            raise RecipeError(
+                "State.join needs states of one sampler; got one of "
+                f"{len(self.memory)} rules and one of {len(other.memory)}"
+            )
+        pairs = zip(self.memory, other.memory, strict=True)
+        return State(
+            self.history.join(other.history),
+            np.concatenate([self.prompt, other.prompt]),
+            np.concatenate([self.seed, other.seed]),
+            np.concatenate([self.row, other.row]),
+            tuple(a if a is None else np.concatenate([a, b]) for a, b in pairs),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class At:
+    """What a rule may look at besides the logits that it receives.
+
+    raw:    the logits before any rule, float64.
+    state:  the rows' histories, seeds and positions.
+    memory: this rule's own memory.
+    lane:   this rule's own random lane.
+    """
+
+    raw: Array
+    state: State
+    memory: Any = None
+    lane: int = 0
+
+    def column(self, parameter: Any) -> Any:
+        """A parameter ready to meet logits: a number as it is, a tuple as the (rows, 1) values of the present rows."""
+        if not isinstance(parameter, tuple):
+            return parameter
+        return like([parameter[row] for row in self.state.row.tolist()], self.raw)[:, None]
+
+    def uniform(self) -> Array:
+        """(rows, 1) one coin a row in [0, 1), from this rule's lane at this position."""
+        return like(uniform(self.state.seed, self.state.position, self.lane), self.raw)[:, None]
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One token for each row, and what can be said about it. Probabilities are computed when asked for.
+
+    tokens: (rows,) int64 ids, on the host whatever the logits are.
+    state:  the rows after these tokens.
+    raw:    the logits before any rule, float64.
+    shape:  gives the logits after the whole chain.
+    """
+
+    tokens: np.ndarray
+    state: State
+    raw: Array
+    shape: Callable[[], Array]
+
+    @cached_property
+    def final(self) -> Array:
+        """The logits after the whole chain, -inf where removed."""
+        return self.shape()
+
+    @cached_property
+    def raw_logprobs(self) -> np.ndarray:
+        """(rows,) log-probability of each token before any rule, nats."""
+        return self._of_tokens(self.raw)
+
+    @cached_property
+    def final_logprobs(self) -> np.ndarray:
+        """(rows,) log-probability of each token after the whole chain, nats; -inf if the chain had removed it."""
+        return self._of_tokens(self.final)
+
+    @cached_property
+    def raw_entropy(self) -> np.ndarray:
+        """(rows,) entropy before any rule, nats."""
+        return numpy(entropy(self.raw))[:, 0]
+
+    @cached_property
+    def final_entropy(self) -> np.ndarray:
+        """(rows,) entropy after the whole chain, nats."""
+        return numpy(entropy(self.final))[:, 0]
+
+    def _of_tokens(self, logits: Array) -> np.ndarray:
+        picked: np.ndarray = numpy(log_softmax(logits))[np.arange(len(self.tokens)), self.tokens]
+        return picked

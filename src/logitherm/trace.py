@@ -1,0 +1,183 @@
+"""The trace of one step: what every stage of a chain kept and removed, where the draw landed, and what would have
+changed it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from rich.console import Console, ConsoleOptions, RenderResult
+
+from logitherm.arrays import Array, entropy, float64, numpy, softmax
+from logitherm.critical import Critical, Name, critical, used
+from logitherm.rng import uniform
+from logitherm.rules import Tempering
+from logitherm.sampler import Sampler
+from logitherm.show.waterfall import waterfall
+from logitherm.state import State, Step
+
+VERSION = 1
+"""Of the trace's JSON form."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A token at one stage: its logit (None once removed) and its probability among what is left."""
+
+    id: int
+    text: str | None
+    logit: float | None
+    p: float
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The distribution before any rule ("raw") or after one ("after top_p(0.9)").
+
+    kept, removed: how many tokens are left, and how many this rule took.
+    removed_mass:  the mass that this rule took, of what it received.
+    entropy:       of what is left, nats.
+    temperature:   the one this rule used, if it is a temperature.
+    tokens:        the leading tokens by raw probability, and the drawn one.
+    """
+
+    stage: str
+    rule: str | None
+    kept: int
+    removed: int
+    removed_mass: float
+    entropy: float
+    temperature: float | None
+    tokens: tuple[Candidate, ...]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """The draw: u fell in [low, high), the drawn token's part of the running mass in token order."""
+
+    u: float
+    id: int
+    text: str | None
+    p: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Trace:
+    """One step of one row, explained. Prints as tables with Rich; `to_dict` is the JSON form."""
+
+    recipe: str
+    seed: int
+    position: int
+    stages: tuple[Stage, ...]
+    critical: tuple[Critical, ...]
+    draw: Drawn
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data: version 1 of the trace format. Entropies are in nats; a removed logit is None."""
+        return {"version": VERSION, **asdict(self)}
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield from waterfall(self.to_dict(), options.max_width)
+
+
+def trace(
+    sampler: Sampler,
+    logits: Array,
+    state: State,
+    top: int = 10,
+    name: Name = lambda token: None,
+) -> tuple[Trace, Step]:
+    """The trace of the step that `sampler.step(logits, state)` takes, for one row, and that step.
+
+    top:  how many leading tokens to list, by raw probability (ties by id); the drawn one is always listed.
+    name: the text of a token id.
+    Raises LogitsError as `step` does.
+    """
+    step = sampler.step(logits, state)
+    drawn = int(step.tokens[0])
+    raw = numpy(step.raw)[0]
+    leading = [int(i) for i in np.argsort(-raw, kind="stable")[: max(top, 0)]]
+    shown = leading if drawn in leading else [*leading, drawn]
+    stages = list(sampler.stages(logits, state))
+    labels = _labels(sampler)
+    listed = [_stage("raw", None, float64(logits), float64(logits), None, shown, name)]
+    for label, (rule, before, after, at) in zip(labels, stages, strict=True):
+        heat = float(used(rule, before, at)[0]) if isinstance(rule, Tempering) else None
+        listed.append(_stage(label, str(rule), before, after, heat, shown, name))
+    p = numpy(softmax(stages[-1][2]))[0]
+    low = float(p[:drawn].sum())
+    u = float(uniform(state.seed, state.position)[0])
+    draw = Drawn(u, drawn, name(drawn), float(p[drawn]), low, low + float(p[drawn]))
+    values = tuple(critical(sampler, step.raw, state, stages, labels, shown, name))
+    seed, position = int(state.seed[0]), int(state.position[0])
+    return Trace(str(sampler), seed, position, tuple(listed), values, draw), step
+
+
+def _labels(sampler: Sampler) -> list[str]:
+    """The name of each stage, "after RULE", numbered where one rule stands twice in the same words."""
+    texts = [str(rule) for rule in sampler.rules]
+    total, seen, labels = Counter(texts), Counter[str](), []
+    for text in texts:
+        seen[text] += 1
+        labels.append(f"after {text}" + (f" #{seen[text]}" if total[text] > 1 else ""))
+    return labels
+
+
+def _stage(
+    label: str,
+    rule: str | None,
+    before: Array,
+    after: Array,
+    temperature: float | None,
+    shown: Sequence[int],
+    name: Name,
+) -> Stage:
+    values, p = numpy(after)[0], numpy(softmax(after))[0]
+    left = np.isfinite(values)
+    gone = np.isfinite(numpy(before)[0]) & ~left if rule else ~left
+    mass = float(numpy(softmax(before))[0][gone].sum())
+    tokens = tuple(Candidate(i, name(i), float(values[i]) if left[i] else None, float(p[i])) for i in shown)
+    bits = float(numpy(entropy(after))[0, 0])
+    return Stage(label, rule, int(left.sum()), int(gone.sum()), mass, bits, temperature, tokens)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What one step of one row looked like, in six numbers.
+
+    raw_p, final_p:             the token's probability before any rule and after all of them.
+    temperature:                the product of the temperatures that the chain used; 1 if it has none.
+    raw_entropy, final_entropy: nats.
+    kept:                       how many tokens could have been drawn.
+    """
+
+    raw_p: float
+    final_p: float
+    temperature: float
+    raw_entropy: float
+    final_entropy: float
+    kept: int
+
+
+def summarise(sampler: Sampler, step: Step, before: State) -> list[Summary]:
+    """One summary a row of a step that the sampler took from the state `before`."""
+    temperature = np.ones(len(before))
+    for rule, received, _, at in sampler.stages(step.raw, before):
+        if isinstance(rule, Tempering):
+            temperature = temperature * numpy(used(rule, received, at))
+    kept = np.isfinite(numpy(step.final)).sum(axis=-1)
+    columns = (
+        np.exp(step.raw_logprobs),
+        np.exp(step.final_logprobs),
+        temperature,
+        step.raw_entropy,
+        step.final_entropy,
+        kept,
+    )
+    return [Summary(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]

@@ -1,0 +1,32 @@
+"""What generation must know about a model's tokens: how text becomes ids, and which bytes an id stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+
+@runtime_checkable
+class Vocabulary(Protocol):
+    """The tokens of a model."""
+
+    @property
+    def size(self) -> int:
+        """How many tokens there are; logits have this width."""
+
+    @property
+    def eos(self) -> Sequence[int]:
+        """The ids that end a text; empty if the model never ends by itself."""
+
+    def encode(self, text: str) -> list[int]:
+        """The ids of a prompt, with the start token that the model was trained with, if any."""
+
+    def bytes_of(self, token: int) -> bytes:
+        """The bytes that a token adds to the text. One token may hold a part of a character only; control tokens add
+        none.
+        """
+
+
+def label(vocabulary: Vocabulary, token: int) -> str:
+    r"""A token's text as a person can read it: parts of characters as \xNN, tokens without text by their id."""
+    return vocabulary.bytes_of(token).decode("utf-8", "backslashreplace") or f"<{token}>"

@@ -1,0 +1,93 @@
+"""The house itself: who may import whom, how large rooms may grow, and what importing Logitherm may cost."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import logitherm
+
+SRC = Path(logitherm.__file__).parent
+
+ORDER = """
+version errors arrays rng draw ragged vocabulary model state
+rules.base rules.temperature rules.dynamic rules.rank rules.threshold rules
+sampler recipe
+show show.table show.waterfall
+critical trace
+models.byte_level models.onnx models.toy models.callable models
+generation generation.detokenise generation.stop generation.batch generation.loop
+api
+cli cli.errors cli.options cli.generate cli.explain cli.recipes cli.models cli.doctor cli.main
+__init__
+""".split()  # noqa: SIM905 (read it as a tree)
+"""Every module, in import order: a file imports only what stands before it, also late and for types only."""
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(SRC).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
+
+
+def imported(path: Path) -> set[str]:
+    """The modules of ours that a file imports anywhere."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            module = node.module or ""
+            below = {f"{module}.{alias.name}" for alias in node.names}
+            modules = {name for name in below if (SRC / Path(*name.split(".")[1:])).with_suffix(".py").is_file()}
+            found |= modules or {module}
+    return {name.removeprefix("logitherm.") for name in found if name.startswith("logitherm.")}
+
+
+def test_every_module_has_its_place():
+    assert sorted(ORDER) == sorted(module_name(path) for path in SRC.rglob("*.py"))
+
+
+def test_a_file_imports_only_what_stands_above_it():
+    wrong = [
+        f"{name} imports {other}"
+        for path in SRC.rglob("*.py")
+        for name in [module_name(path)]
+        for other in imported(path)
+        if ORDER.index(other) >= ORDER.index(name)
+    ]
+    assert wrong == []
+
+
+def test_the_order_test_can_see_a_wrong_import(tmp_path):
+    path = tmp_path / "late.py"
+    path.write_text("def f():\n    from logitherm.sampler import Sampler\n    import logitherm.api\n")
+    assert imported(path) == {"sampler", "api"}
+
+
+def test_rooms_stay_small():
+    lengths = {module_name(path): len(path.read_text().splitlines()) for path in SRC.rglob("*.py")}
+    assert {name: n for name, n in lengths.items() if n > 300} == {}
+
+
+def test_import_is_cheap():
+    code = "import sys, logitherm; print(*sorted({m.partition('.')[0] for m in sys.modules}))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    heavy = {
+        "numba",
+        "torch",
+        "onnxruntime",
+        "tokenizers",
+        "matplotlib",
+        "rich",
+        "typer",
+        "click",
+        "transformers",
+    }
+    assert "numpy" in loaded
+    assert heavy.isdisjoint(loaded)
+
+
+def test_every_public_name_is_there():
+    assert all(hasattr(logitherm, name) for name in logitherm.__all__)
+    assert set(logitherm.LAZY) <= set(dir(logitherm))

@@ -1,0 +1,1 @@
+"""How Nutshell is made. Not part of the package."""
