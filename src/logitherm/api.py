@@ -75,15 +75,21 @@ def generate(
                       digits of the model's logits.
       details:        fill in each token's probabilities, entropies, temperature and kept count.
     Raises RecipeError, PromptError, ModelError before any work; LogitsError if the model gives logits that cannot be
-    drawn from (in a batch that text alone ends, with stop "error").
+    drawn from (in a list of texts that one alone ends, with stop "error" and its `error`).
     """
+    if not isinstance(prompt, str | Sequence):
+        raise PromptError(f"a prompt must be text, or a list of texts; got {prompt!r}")
     prompts = [prompt] if isinstance(prompt, str) else list(prompt)
     if n is not None and (not isinstance(n, int) or n < 1):
         raise RecipeError(f"n must be a whole number >= 1; got {n!r}")
     run = start([p for p in prompts for _ in range(n or 1)], recipe, **options)
     for _ in run:
         pass
-    return run.texts[0] if isinstance(prompt, str) and n is None else run.texts
+    if not isinstance(prompt, str) or n is not None:
+        return run.texts
+    if run.texts[0].error is not None:
+        raise LogitsError(run.texts[0].error)
+    return run.texts[0]
 
 
 def stream(prompt: str, recipe: Recipe = None, **options: Any) -> Iterator[Piece]:
@@ -92,7 +98,13 @@ def stream(prompt: str, recipe: Recipe = None, **options: Any) -> Iterator[Piece
     Parameters as in `generate`, checked at the call. A piece holds whole characters; the last one says why the text
     ended.
     """
-    return iter(start([prompt], recipe, **options))
+    return _pieces(start([prompt], recipe, **options))
+
+
+def _pieces(run: Run) -> Iterator[Piece]:
+    yield from run
+    if run.texts[0].error is not None:
+        raise LogitsError(run.texts[0].error)
 
 
 def explain(

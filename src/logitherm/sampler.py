@@ -112,7 +112,7 @@ class Sampler:
         before = raw
         for rule, memory, number in zip(self.rules, state.memory, self._lanes, strict=True):
             at = At(raw, state, memory, number)
-            after = rule.apply(before, at)
+            after = _apply(rule, before, at)
             yield rule, before, after, at
             before = after
 
@@ -139,7 +139,7 @@ class Sampler:
     def _shape(self, raw: Array, state: State) -> Array:
         logits = raw
         for rule, memory, number in zip(self.rules, state.memory, self._lanes, strict=True):
-            logits = rule.apply(logits, At(raw, state, memory, number))
+            logits = _apply(rule, logits, At(raw, state, memory, number))
         return logits
 
     def _checked(self, final: Array, raw: Array, state: State) -> Array:
@@ -156,6 +156,12 @@ class Sampler:
         step = Step(tokens, after, raw, lambda: self._shape(raw, state) if final is None else final)
         memory = tuple(r.advance(m, step) for r, m in zip(self.rules, state.memory, strict=True))
         return replace(step, state=replace(after, memory=memory))
+
+
+def _apply(rule: Rule, logits: Array, at: At) -> Array:
+    """The rule's answer; a row that an earlier rule emptied makes NaN without a warning, and is reported at the end."""
+    with np.errstate(invalid="ignore"):
+        return rule.apply(logits, at)
 
 
 def _blame(where: str, logits: Array) -> None:

@@ -50,18 +50,21 @@ class Batch:
             self.rows += new
         return new
 
-    def draw(self) -> tuple[Step, State, dict[int, LogitsError]]:
-        """Draw one token for every row; rows that cannot be drawn from leave. Also the state before, and who failed."""
+    def draw(self) -> tuple[Step | None, State | None, dict[int, LogitsError]]:
+        """Draw one token for every row; rows that cannot be drawn from leave.
+
+        Returns the step, the state before it (both None if no row is left), and what was wrong with the rows that left.
+        """
         failed: dict[int, LogitsError] = {}
-        assert self._state is not None
-        while True:
+        while self._state is not None:
             try:
                 return self._sampler.step(self._logits, self._state), self._state, failed
             except LogitsError as error:
-                if error.row is None or len(self.rows) == 1:
+                if error.row is None:
                     raise
                 failed[self.rows[error.row]] = error
                 self.leave([self.rows[error.row]])
+        return None, None, failed
 
     def advance(self, step: Step, done: Sequence[int]) -> None:
         """Take the step as done; rows that are finished leave, and the model reads the new tokens of the others."""

@@ -141,12 +141,12 @@ class Run:
     def __iter__(self) -> Iterator[Piece]:
         batch = self._batch
         while batch.admit() or batch.rows:
-            rows_before = batch.rows
             step, before, failed = batch.draw()
-            for row in rows_before:
-                if row in failed:
-                    self.texts[row].stop, self.texts[row].error = "error", str(failed[row])
-                    yield Piece(row, "", None, "error")
+            for row, error in failed.items():
+                self.texts[row].stop, self.texts[row].error = "error", str(error)
+                yield Piece(row, "", None, "error")
+            if step is None or before is None:
+                continue
             pieces = list(self._pieces(batch.rows, step, before))
             yield from pieces
             batch.advance(step, [piece.row for piece in pieces if piece.stop])

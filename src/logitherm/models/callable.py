@@ -50,8 +50,7 @@ class CallableModel:
     function:   stateless: `function(ids) -> logits`, where ids are all tokens of the row so far.
                 stateful:  `function(new_ids, memory) -> (logits, memory)`, where memory is what it returned last
                 time for this row, None at first; new_ids is the prompt, then one token at a time. It must return a
-                new memory
-                rather than change the old one.
+                new memory rather than change the old one.
                 logits are (vocabulary,), NumPy or torch, for the token that comes next.
     vocabulary: its tokens.
     Raises LogitsError if the function returns logits of another size than the vocabulary.

@@ -15,7 +15,6 @@ generator: it prints, compares, hashes and serialises. To write one:
 from __future__ import annotations
 
 import math
-import operator
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
@@ -55,37 +54,29 @@ def choice(*options: str, default: str) -> Any:
 
 
 def checked(name: str, value: Any, meta: Mapping[str, Any]) -> Any:
-    """The value in its one canonical type (float, int, str, or a tuple of numbers), or a RecipeError that says why
-    not.
-    """
+    """The value in its canonical type (float, int, str, or a tuple of numbers); RecipeError if it is not allowed."""
     if "options" in meta:
         if value not in meta["options"]:
             raise RecipeError(f"{name} must be one of {', '.join(map(repr, meta['options']))}; got {value!r}")
         return value
-    if isinstance(value, list | tuple) or _dimensions(value) == 1:
+    if isinstance(value, list | tuple) or getattr(value, "ndim", 0) == 1:
         if not len(value):
             raise RecipeError(f"{name} must have one value a row; got an empty {type(value).__name__}")
-        return tuple(checked(name, v, meta) for v in value)
-    number = _number(value, meta["whole"])
-    if number is None or math.isnan(number) or not meta["ok"](number):
-        raise RecipeError(f"{name} must be {meta['allowed']}; got {value!r}")
-    return number
+        return tuple(_number(name, v, meta) for v in value)
+    return _number(name, value, meta)
 
 
-def _dimensions(value: Any) -> int:
-    return int(getattr(value, "ndim", 0))
-
-
-def _number(value: Any, whole: bool) -> float | int | None:
-    """The value as a float, or as an int if it must be whole; None if it is not such a number."""
-    if isinstance(value, bool | str | bytes) or _dimensions(value):
-        return None
+def _number(name: str, value: Any, meta: Mapping[str, Any]) -> float:
+    """One number as a float, or as an int if it must be whole."""
     try:
-        if not whole:
-            return float(value)
-        return int(value) if isinstance(value, float) and value.is_integer() else operator.index(value)
+        if isinstance(value, bool | str | bytes) or getattr(value, "ndim", 0):
+            raise TypeError
+        number = int(value) if meta["whole"] else float(value)
+        if math.isnan(number) or number != value or not meta["ok"](number):
+            raise ValueError
     except (TypeError, ValueError, OverflowError):
-        return None
+        raise RecipeError(f"{name} must be {meta['allowed']}; got {value!r}") from None
+    return number
 
 
 def each(value: Any, function: Callable[[Any], Any]) -> Any:

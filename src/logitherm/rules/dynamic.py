@@ -100,8 +100,8 @@ class DynamicTemperature(Tempering, name="dynamic_temperature"):
     Each number may be a tuple with one value a row.
     logits (rows, vocabulary) float64 -> the same shape; the order of tokens never changes.
     Raises RecipeError if a bound is negative or t_min exceeds t_max.
-    Source: S3's strategies (maximum probability, entropy, perplexity, quantile, combined) with their clamp; feature
-    definitions in docs/dynamic-temperature.md.
+    Source: docs/dynamic-temperature.md, with the strategies that it covers (maximum probability, entropy, perplexity,
+    quantile, combined) and the definition of every feature.
     Example: p = [.01, .02, .03, .94] has H = .28765, so dynamic_temperature(0.1, entropy=0.8) uses T = .33012.
     """
 

@@ -21,7 +21,8 @@ class TopK(Cutoff, name="top_k"):
     logits (rows, vocabulary) float64 -> the same shape; what stays is untouched, the rest becomes -inf.
     Ties: tokens that tie with the k-th all stay, so more than k may.
     Raises RecipeError if k is negative or not whole.
-    Source: Fan, Lewis, Dauphin, "Hierarchical Neural Story Generation", ACL 2018, section 5.4.
+    Source: Holtzman et al., "The Curious Case of Neural Text Degeneration", ICLR 2020, arXiv:1904.09751, section 3.2;
+    first used by Fan, Lewis, Dauphin, "Hierarchical Neural Story Generation", ACL 2018.
     Example: top_k(2) on p = [.4, .3, .2, .1] keeps the first two, then .571 and .429.
     """
 
@@ -47,12 +48,11 @@ class TopP(Cutoff, name="top_p"):
 
     p: the mass to reach, a probability in (0, 1]; one, or one a row. 1 is off. Usual 0.8 (careful) to 0.98 (free).
     A token stays iff the mass of strictly likelier tokens is below p · (1 − 1e-6), masses being those of the softmax
-    over the logits that this rule receives: the token that crosses p stays, and so does the likeliest one whatever p
-    is.
+    over the logits that this rule receives: the token that crosses p stays, and so does the likeliest one.
     logits (rows, vocabulary) float64 -> the same shape; what stays is untouched, the rest becomes -inf.
     Ties: tokens of one logit stay or go together.
     Raises RecipeError if p is outside (0, 1].
-    Source: Holtzman, Buys, Du, Forbes, Choi, "The Curious Case of Neural Text Degeneration", ICLR 2020, section 3.1.
+    Source: Holtzman et al., "The Curious Case of Neural Text Degeneration", ICLR 2020, arXiv:1904.09751, section 3.1.
     Example: top_p(0.75) on p = [.4, .3, .2, .1] keeps three: .7 does not reach .75, .9 does.
     """
 

@@ -20,7 +20,7 @@ class Temperature(Tempering, name="temperature"):
     logits (rows, vocabulary) float64 -> the same shape; removed tokens stay removed, the order of tokens never changes.
     Ties: at t ≤ 1e-6 the lowest id among the largest logits stays.
     Raises RecipeError if t is negative, infinite or not a number.
-    Source: Ackley, Hinton, Sejnowski, "A Learning Algorithm for Boltzmann Machines", Cognitive Science 9 (1985), eq. 5.
+    Source: Holtzman et al., "The Curious Case of Neural Text Degeneration", ICLR 2020, arXiv:1904.09751, section 3.3.
     Example: logits [1, 2, 3, 4] have p₄ = .644 at t = 1, .865 at t = 0.5 and .455 at t = 2.
     """
 

@@ -1,0 +1,183 @@
+"""The loop: how texts end, how rows join and leave, and that none of it changes a token."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from logitherm import CallableModel, LogitsError, ModelError, PromptError, RecipeError, generate, parse, start, stream
+from logitherm.models.toy import Bytes
+
+TOY = "toy"
+
+
+def recite(text, context=None):
+    """A model that says a text, byte by byte, then ends."""
+    data = [*text.encode(), 256]
+
+    def logits(ids):
+        row = np.full(257, -np.inf)
+        row[data[min(len(ids) - 1, len(data) - 1)]] = 0.0
+        return row
+
+    return CallableModel(logits, Bytes(), context=context)
+
+
+@pytest.mark.parametrize(
+    ("options", "text", "stop", "tokens"),
+    [
+        ({}, "One fish.\nTwo fish. 🐟", "eos", 25),
+        ({"stop": ["\n"]}, "One fish.", "newline", 10),
+        ({"stop": "\n"}, "One fish.", "newline", 10),
+        ({"stop": ["Two", "\n\n"]}, "One fish.\n", "stop_string", 13),
+        ({"stop": ["fish. "]}, "One fish.\nTwo ", "stop_string", 20),
+        ({"max_new_tokens": 4}, "One ", "max_new_tokens", 4),
+        ({"max_new_tokens": 22}, "One fish.\nTwo fish. ", "max_new_tokens", 22),  # inside the fish: not shown
+        ({"max_new_tokens": 12, "stop": ["Twofold"]}, "One fish.\nTw", "max_new_tokens", 12),
+        ({"model": recite("One fish.", context=5)}, "One f", "context", 5),
+    ],
+)
+def test_how_a_text_ends(options, text, stop, tokens):
+    got = generate("x", "neutral", **{"model": recite("One fish.\nTwo fish. 🐟"), **options})
+    assert (got.text, got.stop, len(got.tokens)) == (text, stop, tokens)
+    assert "".join(map(str, stream("x", "neutral", **{"model": recite("One fish.\nTwo fish. 🐟"), **options}))) == text
+
+
+def test_the_pieces_of_a_stream_are_whole_characters_and_the_last_says_why():
+    pieces = list(stream("x", model=recite("a🐟b")))
+    assert [p.text for p in pieces] == ["a", "", "", "", "🐟", "b", ""]
+    assert [p.stop for p in pieces] == [None] * 6 + ["eos"]
+    assert [p.token.text for p in pieces] == ["a", r"\xf0", r"\x9f", r"\x90", r"\x9f", "b", "<256>"]
+
+
+def test_a_text_does_not_depend_on_its_company():
+    prompts = ["The cat", "The dog ", "When the rain", "At the", "The mouse ran up the"]
+    options = {"recipe": "temperature(1.2) | top_p(0.95)", "model": TOY, "max_new_tokens": 60, "stop": [".", ","]}
+    alone = [generate(p, seed=50 + i, **options).text for i, p in enumerate(prompts)]
+    for size in (1, 2, 3, 16):
+        texts = generate(prompts, seed=50, batch_size=size, **options)
+        assert [t.text for t in texts] == alone
+        assert [t.seed for t in texts] == [50, 51, 52, 53, 54]
+    assert len({len(t.tokens) for t in texts}) > 1  # rows ended at different times, so others joined late
+
+
+def test_samples_of_one_prompt_differ_and_each_can_be_made_again():
+    texts = generate("The cat", "neutral", model=TOY, seed=7, n=4, max_new_tokens=30)
+    assert len({t.text for t in texts}) == 4
+    for i, t in enumerate(texts):
+        assert generate("The cat", "neutral", model=TOY, seed=7 + i, max_new_tokens=30).text == t.text
+    assert isinstance(generate("The cat", model=TOY, n=1), list)
+    assert len(generate(["The cat", "A dog"], model=TOY, n=3, max_new_tokens=2)) == 6
+
+
+def test_per_row_parameters_reach_their_row_through_joins():
+    texts = generate(["The cat"] * 3, "temperature([0, 5, 0])", model=TOY, seed=3, batch_size=1, max_new_tokens=20)
+    greedy = generate("The cat", "greedy", model=TOY, max_new_tokens=20).text
+    assert [t.text == greedy for t in texts] == [True, False, True]
+    with pytest.raises(RecipeError, match=r"Temperature\.t must have a value for each of the 3 rows; got 2"):
+        generate(["a"] * 3, "temperature([0, 1])", model=TOY)
+
+
+def test_a_row_with_broken_logits_stops_alone():
+    def logits(ids):
+        row = np.zeros(257)
+        row[65] = 5.0
+        if ids[0] == ord("b") and len(ids) == 4:
+            row[7] = np.nan
+        return row
+
+    model = CallableModel(logits, Bytes())
+    texts = generate(["a", "b", "c"], "greedy", model=model, max_new_tokens=6)
+    assert [t.stop for t in texts] == ["max_new_tokens", "error", "max_new_tokens"]
+    assert [t.text for t in texts] == ["AAAAAA", "AAA", "AAAAAA"]
+    assert "NaN in the logits, first at token 7" in texts[1].error
+    shown = ""
+    with pytest.raises(LogitsError, match="NaN in the logits, first at token 7"):  # noqa: PT012
+        for piece in stream("b", "greedy", model=model):
+            shown += piece.text
+    assert shown == "AAA"
+
+
+def test_an_interrupted_run_keeps_what_it_wrote():
+    run = start(["The cat", "The dog"], model=TOY, seed=1, max_new_tokens=50)
+    for _ in itertools.islice(run, 21):
+        pass
+    assert [t.stop for t in run.texts] == ["interrupted"] * 2
+    assert [len(t.tokens) for t in run.texts] == [11, 11]
+    full = generate(["The cat", "The dog"], model=TOY, seed=1, max_new_tokens=50)
+    assert all(whole.text.startswith(part.text) for whole, part in zip(full, run.texts, strict=True))
+
+
+def test_details():
+    recipe = "temperature(0.5) | top_k(3) | temperature(3.0)"
+    text = generate("The cat", recipe, model=TOY, seed=1, max_new_tokens=5, details=True)
+    data = text.to_dict()
+    assert set(data) == {"version", "prompt", "text", "stop", "seed", "recipe", "tokens"}
+    for token in data["tokens"]:
+        assert list(token) == ["id", "text", "raw_p", "final_p", "temperature", "raw_entropy", "final_entropy", "kept"]
+        assert token["temperature"] == 1.5
+        assert token["kept"] == 3
+        assert 0 < token["raw_p"] < 1
+        assert token["final_entropy"] <= np.log(3) + 1e-12
+    plain = generate("The cat", recipe, model=TOY, seed=1, max_new_tokens=5)
+    assert plain.text == text.text
+    assert plain.to_dict()["tokens"][0]["raw_p"] is None
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"prompt": ""}, PromptError, "the prompt is empty"),
+        ({"prompt": ["a", ""]}, PromptError, "the prompt is empty"),
+        ({"prompt": 3}, PromptError, "a prompt must be text, or a list of texts; got 3"),
+        ({"prompt": [3]}, PromptError, "a prompt must be text; got 3"),
+        ({"prompt": "word " * 600, "model": None}, PromptError, "the prompt has 603 tokens; nutshell holds 512"),
+        ({"max_new_tokens": 0}, RecipeError, "max_new_tokens must be a whole number >= 1; got 0"),
+        ({"n": 0}, RecipeError, "n must be a whole number >= 1; got 0"),
+        ({"batch_size": 0}, RecipeError, "batch_size must be a whole number >= 1; got 0"),
+        ({"stop": [""]}, RecipeError, "stop must be a list of non-empty strings"),
+        ({"recipe": "top_p(2)"}, RecipeError, r"TopP.p must be in \(0, 1\]; got 2"),
+        ({"model": "gpt5"}, ModelError, "there is no model 'gpt5'"),
+        ({"seed": [1, 2]}, RecipeError, "one for each of the 1 rows; got 2"),
+    ],
+)
+def test_bad_input_is_refused_before_any_work(options, error, message):
+    with pytest.raises(error, match=message):
+        generate(**{"prompt": "The cat", "model": TOY, **options})
+
+
+def test_a_stream_refuses_at_the_call():
+    with pytest.raises(PromptError):
+        stream("")
+
+
+def test_nothing_left_to_draw_from_says_so():
+    model = CallableModel(lambda ids: np.full(257, -np.inf), Bytes())
+    with pytest.raises(LogitsError, match="every token was removed in the logits"):
+        generate("a", model=model)
+    texts = generate(["a", "b"], model=model)
+    assert [(t.stop, t.text) for t in texts] == [("error", "")] * 2
+    assert "row 0: every token was removed in the logits" in texts[0].error
+
+
+def test_errors_that_name_no_row_are_not_swallowed():
+    calls = itertools.count()
+    model = CallableModel(lambda ids: np.zeros(257 if next(calls) < 2 else 3), Bytes())
+    with pytest.raises(LogitsError, match="must return logits of shape"):
+        generate("a", model=model)
+
+
+def test_memory_stays_flat_over_a_long_text():
+    import tracemalloc
+
+    model = recite("ab" * 5000)
+    run = iter(start(["x"], "top_k(5)", model=model, max_new_tokens=1500))
+    for _ in itertools.islice(run, 300):
+        pass
+    tracemalloc.start()
+    for _ in run:
+        pass
+    grown, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert grown < 1_500_000  # 1,200 tokens at what a token and its text weigh
+    assert parse("top_k(5)").rules

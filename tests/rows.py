@@ -1,0 +1,63 @@
+"""Rows of logits that make trouble: ties, removed tokens, bf16 rounding, far tails; and small ones to check by hand."""
+
+import numpy as np
+from hypothesis import strategies as st
+
+from logitherm import REGISTRY, Rule, Sampler
+
+
+def bf16(x):
+    """The nearest bfloat16 below in magnitude, as float32: many ties, as engines produce them."""
+    return (np.asarray(x, np.float32).view(np.uint32) & np.uint32(0xFFFF0000)).view(np.float32)
+
+
+def logs(*p):
+    """One row of logits whose softmax is p."""
+    return np.log(np.array([p], dtype=np.float64))
+
+
+def apply(rule, logits):
+    """The logits after one rule or chain, from a fresh state."""
+    sampler = Sampler(rule)
+    return sampler.apply(logits, sampler.start([[]] * len(logits), seed=0))
+
+
+def kept(rule, logits):
+    """Which tokens of a single row are left."""
+    return np.isfinite(np.asarray(apply(rule, logits)))[0].tolist()
+
+
+def probabilities(logits):
+    w = np.exp(np.asarray(logits, np.float64) - np.max(logits, -1, keepdims=True))
+    return w / w.sum(-1, keepdims=True)
+
+
+def examples() -> list[Rule]:
+    """Every rule of the registry at each of its own non-neutral settings."""
+    return [kind(**parameters) for kind in REGISTRY.values() for parameters in kind.examples]
+
+
+def name(rule) -> str:
+    return str(rule)
+
+
+value = st.one_of(
+    st.floats(-30, 30, width=32),
+    st.sampled_from([-2.0, 0.0, 0.5, 0.5, 3.0]),  # ties
+    st.floats(-1e4, 1e4, width=32),
+    st.just(-np.inf),
+)
+
+
+ROWS, SIZES = st.integers(1, 4), st.integers(1, 24)
+
+
+@st.composite
+def batches(draw, rows=ROWS, size=SIZES):
+    """(rows, vocabulary) float32 logits, each row with something left; some batches rounded to bf16."""
+    b, v = draw(rows), draw(size)
+    x = np.array([[draw(value) for _ in range(v)] for _ in range(b)], dtype=np.float32)
+    for line in x:
+        if np.isneginf(line).all():
+            line[draw(st.integers(0, v - 1))] = draw(st.floats(-30, 30, width=32))
+    return bf16(x) if draw(st.booleans()) else x

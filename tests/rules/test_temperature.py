@@ -1,0 +1,48 @@
+import numpy as np
+import pytest
+
+from logitherm import DynamicTemperature, Temperature
+from tests.rows import apply, kept, logs
+
+
+def test_temperature_divides_logits():
+    assert apply(Temperature(0.5), [[1.0, -2.0, 0.0]]).tolist() == [[2.0, -4.0, 0.0]]
+    assert apply(Temperature(2), [[1.0, -2.0, -np.inf]]).tolist() == [[0.5, -1.0, -np.inf]]
+
+
+def test_zero_keeps_the_first_of_the_largest():
+    assert apply(Temperature(0), [[1.0, 3.0, 3.0]]).tolist() == [[-np.inf, 3.0, -np.inf]]
+    assert kept(Temperature(1.1e-6), [[1.0, 3.0, 3.0]]) == [True, True, True]
+
+
+def test_a_dynamic_temperature_that_falls_below_zero_is_clamped():
+    assert kept(DynamicTemperature(-1.0), logs(0.5, 0.3, 0.2)) == [True, False, False]
+    assert apply(DynamicTemperature(9.0, t_max=2), [[4.0, 2.0]]).tolist() == [[2.0, 1.0]]
+    assert apply(DynamicTemperature(0.1, t_min=0.5), [[4.0, 2.0]]).tolist() == [[8.0, 4.0]]
+
+
+def test_features_are_of_the_raw_logits_unless_told():
+    from logitherm import TopK
+
+    x = logs(0.4, 0.3, 0.2, 0.1)
+    chain = TopK(1) | DynamicTemperature(1.0, entropy=1.0)
+    inside = TopK(1) | DynamicTemperature(1.0, entropy=1.0, of="kept")
+    h = -sum(p * np.log(p) for p in (0.4, 0.3, 0.2, 0.1))
+    assert apply(chain, x)[0, 0] == pytest.approx(np.log(0.4) / (1 + h), abs=1e-12)
+    assert apply(inside, x)[0, 0] == pytest.approx(np.log(0.4), abs=1e-12)
+
+
+def test_removed_tokens_are_no_part_of_the_features():
+    padded = np.concatenate([logs(0.4, 0.3, 0.2, 0.1), np.full((1, 3), -np.inf)], axis=-1)
+    for feature in ("max_p", "entropy", "median", "surprisal_median", "normalised_entropy", "varentropy"):
+        rule = DynamicTemperature(0.2, **{feature: 1.0})
+        plain = apply(rule, logs(0.4, 0.3, 0.2, 0.1))
+        np.testing.assert_allclose(apply(rule, padded)[:, :4], plain, rtol=1e-14)
+
+
+def test_the_bounds_must_be_in_order():
+    with pytest.raises(ValueError, match=r"DynamicTemperature.t_min must be at most t_max; got 2.0 > 1.0"):
+        DynamicTemperature(1.0, t_min=2, t_max=1)
+    with pytest.raises(ValueError, match="t_min must be at most t_max"):
+        DynamicTemperature(1.0, t_min=(0.1, 2.0), t_max=(1.0, 1.0))
+    DynamicTemperature(1.0, t_min=(0.1, 2.0), t_max=(1.0, 3.0))

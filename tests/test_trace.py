@@ -1,0 +1,168 @@
+"""The trace of a step: its numbers against direct computation, and every critical value by crossing it."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from logitherm import REGISTRY, Cutoff, Sampler, Temperature, Tempering, explain, parse
+from logitherm.trace import trace
+from tests.rows import batches, examples, probabilities
+
+WORDS = ["wonderful", "cloudy", "nice", "hot", "gloomy", "delicious"]
+S1 = [1.2, 2.0, 3.5, 3.0, 1.8, 1.0]
+chains = st.lists(st.sampled_from(examples()), min_size=1, max_size=4).map(lambda rules: Sampler(*rules))
+
+
+def test_the_weather_example_by_hand():
+    t = explain(recipe="top_k(3) | top_p(0.8)", logits=S1, tokens=WORDS, seed=7)
+    raw, k, p = t.stages
+    assert [s.stage for s in t.stages] == ["raw", "after top_k(3)", "after top_p(0.8)"]
+    assert [s.rule for s in t.stages] == [None, "top_k(3)", "top_p(0.8)"]
+    assert [(s.kept, s.removed) for s in t.stages] == [(6, 0), (3, 3), (2, 1)]
+    assert k.removed_mass == pytest.approx(0.04568250029797 + 0.08323894264178 + 0.03740166787145, abs=1e-12)
+    assert p.removed_mass == pytest.approx(0.10166827412901 / (1 - k.removed_mass), abs=1e-12)
+    assert raw.entropy == pytest.approx(1.416804025159156, abs=1e-12)
+    assert [c.text for c in raw.tokens] == ["nice", "hot", "cloudy", "gloomy", "wonderful", "delicious"]
+    assert [c.logit for c in p.tokens] == [3.5, 3.0, None, None, None, None]
+    assert p.tokens[0].p == pytest.approx(1 / (1 + np.exp(-0.5)), abs=1e-12)
+    assert {s.temperature for s in t.stages} == {None}
+    assert (t.draw.u, t.draw.text) == (pytest.approx(0.750152, abs=1e-6), "hot")
+    assert (t.draw.low, t.draw.high) == (pytest.approx(p.tokens[0].p), pytest.approx(1.0))
+
+
+@given(sampler=chains, x=batches(st.just(1)), top=st.integers(0, 30), seed=st.integers(0, 99))
+def test_a_trace_agrees_with_the_step_it_explains(sampler, x, top, seed):
+    state = sampler.start([[]], seed=seed)
+    t, step = trace(sampler, x, state, top)
+    assert step.tokens.tolist() == [t.draw.id]
+    out = sampler.apply(x, state)[0]
+    p = probabilities(out)
+    assert t.stages[-1].kept == np.isfinite(out).sum()
+    assert t.draw.p == pytest.approx(p[t.draw.id], abs=1e-14)
+    assert t.draw.low - 1e-12 <= t.draw.u < t.draw.high + 1e-12
+    assert t.draw.low == pytest.approx(p[: t.draw.id].sum(), abs=1e-12)
+    ids = [c.id for c in t.stages[0].tokens]
+    ranked = sorted(range(x.shape[1]), key=lambda i: (-x[0, i], i))[:top]
+    assert ids == ranked + [i for i in [t.draw.id] if i not in ranked]
+    for stage, before in zip(t.stages[1:], t.stages, strict=False):
+        assert stage.kept == before.kept - stage.removed
+        assert 0 <= stage.removed_mass < 1 + 1e-12
+        assert [c.id for c in stage.tokens] == ids
+    json.dumps(t.to_dict(), allow_nan=False)
+
+
+def test_the_contract_of_the_json_form():
+    data = explain(recipe="temperature(0.5) | top_k(2) | top_k(2)", logits=S1, tokens=WORDS, top=1, seed=1).to_dict()
+    assert data["version"] == 1
+    assert data["recipe"] == "temperature(0.5) | top_k(2) | top_k(2)"
+    assert [s["stage"] for s in data["stages"]] == [
+        "raw",
+        "after temperature(0.5)",
+        "after top_k(2) #1",
+        "after top_k(2) #2",
+    ]
+    for stage in data["stages"]:
+        assert set(stage) == {"stage", "rule", "kept", "removed", "removed_mass", "entropy", "temperature", "tokens"}
+        for token in stage["tokens"]:
+            assert set(token) == {"id", "text", "logit", "p"}
+    assert {"u", "id", "text", "p"} <= set(data["draw"])
+    assert data["stages"][1]["temperature"] == 0.5
+    assert data["draw"]["id"] in [t["id"] for t in data["stages"][0]["tokens"]]
+
+
+def final_set(sampler, x):
+    return np.isfinite(sampler.apply(x, sampler.start([[]], seed=0)))[0]
+
+
+def with_rule(sampler, place, rule):
+    rules = list(sampler.rules)
+    rules[place] = rule
+    return Sampler(*rules)
+
+
+@given(sampler=chains, x=batches(st.just(1), st.integers(2, 12)))
+def test_critical_values_are_where_tokens_enter_and_leave(sampler, x):
+    """Cross every reported value: just on the one side the token is in the set, just on the other it is not."""
+    t, _ = trace(sampler, x, sampler.start([[]], seed=0), top=6)
+    labels = [s.stage for s in t.stages[1:]]
+    for c in t.critical:
+        place = labels.index(c.stage)
+        rule = sampler.rules[place]
+        if c.parameter == "T":
+            assert isinstance(rule, Tempering)
+            inside, outside = (c.value * (1 + s) for s in ((1e-9, -1e-9) if c.keeps == ">" else (-1e-9, 1e-9)))
+            kept = [final_set(with_rule(sampler, place, Temperature(v)), x)[c.id] for v in (inside, outside)]
+            assert kept == [True, False], (str(sampler), c)
+            continue
+        assert isinstance(rule, Cutoff)
+        received = Sampler(*sampler.rules[: place + 1])
+        if c.keeps == ">=":
+            inside, outside = int(c.value), int(c.value) - 1
+        else:
+            inside, outside = (c.value * (1 + s) for s in ((1e-9, -1e-9) if c.keeps == ">" else (-1e-9, 1e-9)))
+        for value, expected in ((inside, True), (outside, False)):
+            if legal(type(rule), c.parameter, value):
+                changed = with_rule(received, place, replace(rule, **{c.parameter: value}))
+                assert final_set(changed, x)[c.id] == expected, (str(sampler), c, value)
+        assert c.kept == (np.isfinite(received.apply(x, received.start([[]]))[0, c.id]))
+
+
+def legal(kind, parameter, value):
+    """Whether the rule takes that value and is on there."""
+    if kind.neutral and kind.neutral.get(parameter) == value:
+        return False
+    try:
+        return value > 1e-300 and bool(kind(**{parameter: value}))
+    except ValueError:
+        return False
+
+
+def test_a_critical_temperature_by_hand():
+    """Two tokens a gap of 2 apart under min_p(0.5): the lower stays while exp(-2/T) >= 0.5, T >= 2/log 2."""
+    t = explain(recipe="temperature(1.0) | min_p(0.5)", logits=[2.0, 0.0], seed=0)
+    (c,) = [c for c in t.critical if c.parameter == "T"]
+    assert (c.id, c.keeps, c.kept, c.setting) == (1, ">", False, 1.0)
+    assert c.value == pytest.approx(2 / np.log(2), rel=1e-12)
+    entries = {(c.id, c.parameter): c for c in t.critical if c.stage == "after min_p(0.5)"}
+    assert entries[1, "p"].value == pytest.approx(np.exp(-2), rel=1e-12)
+
+
+def test_every_cutoff_says_what_steers_it():
+    for kind in REGISTRY.values():
+        if issubclass(kind, Cutoff):
+            parameter, keeps = kind.steers
+            assert parameter in kind.__dataclass_fields__
+            assert keeps in (">", ">=", "<", "<=")
+
+
+@pytest.mark.parametrize("width", [36, 50, 72, 100, 200])
+def test_the_table_fits_any_terminal(width):
+    recipe = "dynamic_temperature(0.1, entropy=0.8, t_max=1.5) | top_k(5) | top_p(0.8) | min_p(0.3)"
+    console = Console(width=width, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    with console.file:
+        console.print(explain(recipe=recipe, logits=S1, tokens=WORDS, seed=7))
+        text = console.export_text()
+    assert max(map(len, text.splitlines())) <= width
+    assert all(word in text for word in WORDS)
+    assert "u = 0.750152" in text
+
+
+def test_control_characters_cannot_reach_the_terminal():
+    console = Console(width=80, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    with console.file:
+        console.print(explain(recipe="top_k(2)", logits=[1.0, 2.0], tokens=["\x1b[31mred", "\n"], seed=0))
+        text = console.export_text()
+    assert "\x1b" not in text
+    assert r"\x1b[31mred" in text
+    assert r"“\n”" in text
+
+
+def test_parse_is_what_explain_shows():
+    t = explain(recipe=parse("top_k(2)"), logits=[1.0, 2.0, 3.0])
+    assert t.recipe == "top_k(2)"
+    assert [c.text for c in t.stages[0].tokens] == [None, None, None]
