@@ -79,7 +79,7 @@ def generate(
             _print_texts(run, sys.stdout.isatty() if echo is None else echo)
     except KeyboardInterrupt:
         if as_json:
-            _print_json(run.texts)
+            _print_json([text for text in run.texts if text.tokens])
         else:
             print(flush=True)
         raise typer.Exit(INTERRUPTED) from None
@@ -114,16 +114,15 @@ def _print_steps(run: Run) -> None:
 def _print_texts(run: Run, echo: bool) -> None:
     """The texts in order: the one whose turn it is as it comes, the others when their turn is there."""
     console = Console(highlight=False)
-    turn = 0
+    turn, shown = 0, 0
     _open(console, run, turn, echo)
-    for piece in run:
-        if piece.row == turn:
-            _write(piece.text)
+    for _ in run:
+        shown += _write(run.texts[turn].text[shown:])
         while run.texts[turn].stop != "interrupted" and turn + 1 < len(run.texts):
             turn += 1
             print("\n")
             _open(console, run, turn, echo)
-            _write(run.texts[turn].text)
+            shown = _write(run.texts[turn].text)
     print()
 
 
@@ -132,9 +131,10 @@ def _open(console: Console, run: Run, turn: int, echo: bool) -> None:
         console.print(printable(run.texts[turn].prompt), style="dim", end="", soft_wrap=True, markup=False)
 
 
-def _write(text: str) -> None:
+def _write(text: str) -> int:
     sys.stdout.write(printable(text) if sys.stdout.isatty() else text)
     sys.stdout.flush()
+    return len(text)
 
 
 def _unescape(text: str) -> str:

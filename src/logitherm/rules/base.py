@@ -59,7 +59,7 @@ def checked(name: str, value: Any, meta: Mapping[str, Any]) -> Any:
         if value not in meta["options"]:
             raise RecipeError(f"{name} must be one of {', '.join(map(repr, meta['options']))}; got {value!r}")
         return value
-    if isinstance(value, list | tuple) or getattr(value, "ndim", 0) == 1:
+    if isinstance(value, list | tuple) or getattr(value, "ndim", None) == 1:
         if not len(value):
             raise RecipeError(f"{name} must have one value a row; got an empty {type(value).__name__}")
         return tuple(_number(name, v, meta) for v in value)
@@ -69,7 +69,7 @@ def checked(name: str, value: Any, meta: Mapping[str, Any]) -> Any:
 def _number(name: str, value: Any, meta: Mapping[str, Any]) -> float:
     """One number as a float, or as an int if it must be whole."""
     try:
-        if isinstance(value, bool | str | bytes) or getattr(value, "ndim", 0):
+        if isinstance(value, bool | str | bytes) or getattr(value, "ndim", None):
             raise TypeError
         number = int(value) if meta["whole"] else float(value)
         if math.isnan(number) or number != value or not meta["ok"](number):

@@ -1,0 +1,168 @@
+"""Break the code in one place after another and demand that the tests notice: `make mutants`.
+
+Each line is a file, a piece of its text, what replaces it, and the test that must fail then. A law's test that has no line
+here has not been seen to fail.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parents[1]
+SRC = ROOT / "src" / "logitherm"
+
+
+class Mutant(NamedTuple):
+    """One break."""
+
+    file: str
+    old: str
+    new: str
+    test: str
+
+
+LAWS = "tests/test_laws.py::test_law_"
+MUTANTS = [
+    # law 1: one currency, float64, removed stays removed
+    Mutant("arrays.py", "np.asarray(x, dtype=np.float64)", "np.asarray(x)", LAWS + "1_logits_in_float64"),
+    Mutant("arrays.py", 'to(sys.modules["torch"].float64)', 'to(sys.modules["torch"].float32)', LAWS + "1_the_dtype"),
+    Mutant("rules/base.py", "return keep(logits, logits >= ", "return keep(at.raw + 0 * logits, at.raw >= ", LAWS + "1_logits"),
+    # law 2: order is the recipe
+    Mutant("sampler.py", "tuple(flat))", "tuple(sorted(flat, key=str)))", LAWS + "2_"),
+    # law 3: neutral
+    Mutant("rules/rank.py", "| (p >= 1)", "", LAWS + "3_"),
+    Mutant("rules/threshold.py", "NEG_INF))", "-700.0))", LAWS + "3_"),
+    # law 4: apply changes nothing
+    Mutant(
+        "rules/base.py",
+        "        if cold is False:\n            return logits / t",
+        "        if cold is False:\n            logits /= t\n            return logits",
+        LAWS + "4_apply",
+    ),
+    Mutant("sampler.py", "        state = State.start(prompts, seed, rows)", "        state = State.start(prompts, None, rows)", LAWS + "4_a_"),
+    # law 5: rows do not see each other
+    Mutant("arrays.py", "xp.sum(xp.exp(shifted), axis=-1, keepdims=True)", "xp.sum(xp.exp(shifted))", "tests/test_state.py"),
+    Mutant("rules/threshold.py", "return top(logits) +", "return top(logits).max() +", LAWS + "5_a_row_draws_the_same_alone"),
+    Mutant("state.py", "self.seed[index] if seed is None", "self.seed[: len(index)] if seed is None", LAWS + "5_a_row"),
+    Mutant("state.py", "np.concatenate([self.prompt, other.prompt])", "np.concatenate([self.prompt, other.prompt + 1])", LAWS + "5_"),
+    Mutant("state.py", "for row in self.state.row.tolist()]", "for row in range(len(self.state))]", LAWS + "5_per_row"),
+    Mutant("models/onnx.py", '"last": counts - 1', '"last": counts * 0 + counts.max() - 1', "tests/models/test_onnx.py"),
+    # law 6: randomness is a function
+    Mutant("rng.py", "ROUNDS = 10", "ROUNDS = 9", "tests/test_rng.py::test_known"),
+    Mutant("rng.py", ">> 11) * 2.0**-53", ">> 12) * 2.0**-52", LAWS + "6_"),
+    Mutant("rng.py", "position >> 32, lane & WORD", "position * 0, lane & WORD", LAWS + "6_"),
+    Mutant("rng.py", "lane & WORD, lane >> 32", "0, 0", LAWS + "6_"),
+    Mutant("state.py", "if seed is None and len(np.unique(index)) < len(index):", "if False:", LAWS + "6_copies"),
+    Mutant("state.py", "secrets.randbits(32)", "12345", LAWS + "6_copies"),
+    # law 7: the draw
+    Mutant("draw.py", "running <= like", "running < like", LAWS + "7_the_smallest"),
+    Mutant("draw.py", "running[:, -1:]", "1.0", LAWS + "7_"),
+    # laws 8 and 10: NumPy and torch
+    Mutant("arrays.py", "descending=True", "descending=False", LAWS + "s_8"),
+    # law 9: edges
+    Mutant("rules/rank.py", "SLACK = 1e-6", "SLACK = 0.0", "tests/test_golden.py"),
+    Mutant("rules/rank.py", "before(w) < p", "before(w) + w < p", LAWS + "9_top_p"),
+    Mutant("rules/rank.py", "if 0 < k < size else size) - 1", "if 0 < k < size else size)", LAWS + "9_"),
+    Mutant("rules/base.py", "logits >= self.cutoff", "logits > self.cutoff", LAWS + "9_ties"),
+    Mutant("arrays.py", "tied & (xp.cumsum(tied, axis=-1) == 1)", "tied", LAWS + "9_a_cold"),
+    Mutant("rules/base.py", "GREEDY = 1e-6", "GREEDY = 1e-7", LAWS + "9_a_cold"),
+    # law 11: refuse early
+    Mutant("rules/base.py", "math.isnan(number) or number != value or ", "number != value or ", LAWS + "11_"),
+    Mutant("rules/base.py", "isinstance(value, bool | str | bytes)", "isinstance(value, str)", LAWS + "11_"),
+    Mutant("sampler.py", "if not np.isfinite(numpy(top(raw))).all():", "if False:", LAWS + "11_"),
+    Mutant("sampler.py", "if not np.isfinite(numpy(top(final))).all():", "if False:", LAWS + "11_"),
+    # law 12: import is cheap, every probability carries its stage
+    Mutant("recipe.py", "import ast\n", "import ast\nimport rich\n", "tests/test_house.py::test_import"),
+    Mutant("rng.py", "import hashlib\n", "import hashlib\nimport logitherm.draw\n", "tests/test_house.py::test_a_file"),
+    Mutant("trace.py", "if total[text] > 1 else", "if total[text] > 9 else", "tests/test_trace.py"),
+    # dynamic temperature
+    Mutant("rules/dynamic.py", '"log_perplexity": entropy', '"log_perplexity": max_p', "tests/test_golden.py"),
+    Mutant("rules/dynamic.py", "(n - 1) // 2", "n // 2", "tests/test_golden.py"),
+    Mutant("rules/dynamic.py", "< 0.5) - 1", "< 0.4) - 1", "tests/test_golden.py"),
+    Mutant("rules/dynamic.py", "deviation * deviation", "abs(deviation)", "tests/test_golden.py"),
+    Mutant("rules/dynamic.py", 'at.raw if self.of == "raw"', 'at.raw if self.of == "kept"', "tests/rules"),
+    Mutant("rules/dynamic.py", "xp.where(t < low, low, t)", "t", "tests/rules"),
+    Mutant("rules/dynamic.py", "xp.where(t > high, high, t)", "t", "tests/rules"),
+    Mutant("rules/dynamic.py", "count(xp.isfinite(logits))", "count(logits == logits)", "tests/rules"),
+    # critical values and the trace
+    Mutant("rules/rank.py", "gather(logits, token)) + 1", "gather(logits, token))", "tests/test_trace.py"),
+    Mutant("rules/rank.py", "/ (1 - SLACK)", "", "tests/test_trace.py"),
+    Mutant("rules/threshold.py", "return gather(weights(logits), token)", "return gather(weights(logits), token) * 1.001", "tests/test_trace.py"),
+    Mutant("critical.py", 'below = ">" if above == "<" else "<"', "below = above", "tests/test_trace.py"),
+    Mutant("critical.py", "BISECTIONS = 60", "BISECTIONS = 20", "tests/test_trace.py"),
+    Mutant("trace.py", "p[:drawn].sum()", "p[: drawn + 1].sum()", "tests/test_trace.py"),
+    # statistics
+    Mutant("rng.py", "* 2.0**-53\n", "* 2.0**-53 * 0.9\n", "tests/test_statistics.py"),
+    # states and buffers
+    Mutant("ragged.py", "and bool((self._written == self.lengths).all())", "", "tests/test_state.py"),
+    Mutant("ragged.py", "base._written[:] = lengths", "pass", "tests/test_state.py"),
+    # texts
+    Mutant("generation/detokenise.py", 'getincrementaldecoder("utf-8")', 'getincrementaldecoder("latin-1")', "tests/generation"),
+    Mutant("generation/stop.py", "min(ends, key=lambda e: e[0])", "max(ends, key=lambda e: e[0])", "tests/generation"),
+    Mutant("generation/stop.py", "sorted(strings, key=len, reverse=True)", "sorted(strings, key=len)", "tests/generation"),
+    Mutant("generation/stop.py", "range(1, len(s))", "range(2, len(s))", "tests/generation"),
+    Mutant("generation/batch.py", "tokens = tokens[self._places(done)]", "tokens = tokens[: len(tokens) - len(done)]", "tests/generation"),
+    Mutant("generation/batch.py", "state = self._waiting.take(new)", "state = self._waiting.take(new, seed=0)", "tests/generation"),
+    Mutant("generation/batch.py", "cache.take(places)\n\n", "cache.take(places[::-1])\n\n", "tests/generation"),
+    Mutant("generation/loop.py", "+ count > self._model.context", "+ count > self._model.context + 1", "tests/generation"),
+    # recipes
+    Mutant("recipe.py", '"vllm": (Temperature, MinP, TopK, TopP)', '"vllm": (Temperature, TopK, TopP, MinP)', "tests/test_recipe.py"),
+    Mutant("recipe.py", "if name in REGISTRY:\n        return REGISTRY[name]\n", "", "tests/test_recipe.py"),
+    Mutant("recipe.py", "        if quote:\n", "        if False:\n", "tests/test_recipe.py"),
+    # models
+    Mutant("models/callable.py", "None if row.stale else row.memory", "row.memory", "tests/models"),
+    Mutant("models/byte_level.py", "*range(0xA1, 0xAD)", "*range(0xA1, 0xAE)", "tests/models"),
+    Mutant("models/byte_level.py", "self._tokenizer.encode_special_tokens = True", "pass", "tests/models"),
+]  # fmt: skip
+
+
+def killed(mutant: Mutant) -> bool:
+    """Whether the named test fails on the broken code; the file is restored whatever happens."""
+    path = SRC / mutant.file
+    whole = path.read_text()
+    if whole.count(mutant.old) < 1:
+        raise SystemExit(f"{mutant.file} no longer holds {mutant.old!r}; mend the list")
+    try:
+        path.write_text(whole.replace(mutant.old, mutant.new, 1))
+        target, _, prefix = mutant.test.partition("::")
+        select = ["-k", prefix] if prefix else []
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-x",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "-m",
+            "not slow",
+            target,
+            *select,
+        ]
+        return subprocess.run(command, cwd=ROOT, capture_output=True).returncode == 1
+    finally:
+        path.write_text(whole)
+
+
+def main() -> None:
+    """Run all mutants, or those whose file or text holds the first argument."""
+    wanted = sys.argv[1] if len(sys.argv) > 1 else ""
+    survivors = []
+    chosen = [m for m in MUTANTS if wanted in m.file or wanted in m.old]
+    for number, mutant in enumerate(chosen, 1):
+        dead = killed(mutant)
+        if not dead:
+            survivors.append(mutant)
+        print(
+            f"{number:3}/{len(chosen)} {'killed  ' if dead else 'SURVIVED'} {mutant.file}: {mutant.old.strip()!r}",
+            flush=True,
+        )
+    print(f"{len(chosen) - len(survivors)} of {len(chosen)} mutants killed")
+    raise SystemExit(bool(survivors))
+
+
+if __name__ == "__main__":
+    main()
