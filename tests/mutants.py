@@ -1,7 +1,7 @@
 """Break the code in one place after another and demand that the tests notice: `make mutants`.
 
-Each line is a file, a piece of its text, what replaces it, and the test that must fail then. A law's test that has no line
-here has not been seen to fail.
+Each entry is a file, a piece of its text, what replaces it, and the test that must fail then. A law's test that has no
+entry here has not been seen to fail.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ class Mutant(NamedTuple):
 
 LAWS = "tests/test_laws.py::test_law_"
 MUTANTS = [
+    # ruff: noqa: E501
     # law 1: one currency, float64, removed stays removed
     Mutant("arrays.py", "np.asarray(x, dtype=np.float64)", "np.asarray(x)", LAWS + "1_logits_in_float64"),
     Mutant("arrays.py", 'to(sys.modules["torch"].float64)', 'to(sys.modules["torch"].float32)', LAWS + "1_the_dtype"),
@@ -61,7 +62,7 @@ MUTANTS = [
     Mutant("draw.py", "running <= like", "running < like", LAWS + "7_the_smallest"),
     Mutant("draw.py", "running[:, -1:]", "1.0", LAWS + "7_"),
     # laws 8 and 10: NumPy and torch
-    Mutant("arrays.py", "descending=True", "descending=False", LAWS + "s_8"),
+    Mutant("arrays.py", "descending=True", "descending=False", "tests/test_laws.py::test_laws_8"),
     # law 9: edges
     Mutant("rules/rank.py", "SLACK = 1e-6", "SLACK = 0.0", "tests/test_golden.py"),
     Mutant("rules/rank.py", "before(w) < p", "before(w) + w < p", LAWS + "9_top_p"),
@@ -70,7 +71,7 @@ MUTANTS = [
     Mutant("arrays.py", "tied & (xp.cumsum(tied, axis=-1) == 1)", "tied", LAWS + "9_a_cold"),
     Mutant("rules/base.py", "GREEDY = 1e-6", "GREEDY = 1e-7", LAWS + "9_a_cold"),
     # law 11: refuse early
-    Mutant("rules/base.py", "math.isnan(number) or number != value or ", "number != value or ", LAWS + "11_"),
+    Mutant("rules/base.py", "number != value or ", "", LAWS + "11_"),
     Mutant("rules/base.py", "isinstance(value, bool | str | bytes)", "isinstance(value, str)", LAWS + "11_"),
     Mutant("sampler.py", "if not np.isfinite(numpy(top(raw))).all():", "if False:", LAWS + "11_"),
     Mutant("sampler.py", "if not np.isfinite(numpy(top(final))).all():", "if False:", LAWS + "11_"),
@@ -106,7 +107,7 @@ MUTANTS = [
     Mutant("generation/stop.py", "range(1, len(s))", "range(2, len(s))", "tests/generation"),
     Mutant("generation/batch.py", "tokens = tokens[self._places(done)]", "tokens = tokens[: len(tokens) - len(done)]", "tests/generation"),
     Mutant("generation/batch.py", "state = self._waiting.take(new)", "state = self._waiting.take(new, seed=0)", "tests/generation"),
-    Mutant("generation/batch.py", "cache.take(places)\n\n", "cache.take(places[::-1])\n\n", "tests/generation"),
+    Mutant("generation/batch.py", "places)], cache.take(places)", "places)], cache.take(places[::-1])", "tests/generation"),
     Mutant("generation/loop.py", "+ count > self._model.context", "+ count > self._model.context + 1", "tests/generation"),
     # recipes
     Mutant("recipe.py", '"vllm": (Temperature, MinP, TopK, TopP)', '"vllm": (Temperature, TopK, TopP, MinP)', "tests/test_recipe.py"),

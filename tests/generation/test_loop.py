@@ -67,7 +67,10 @@ def test_samples_of_one_prompt_differ_and_each_can_be_made_again():
     for i, t in enumerate(texts):
         assert generate("The cat", "neutral", model=TOY, seed=7 + i, max_new_tokens=30).text == t.text
     assert isinstance(generate("The cat", model=TOY, n=1), list)
-    assert len(generate(["The cat", "A dog"], model=TOY, n=3, max_new_tokens=2)) == 6
+    mixed = generate(["The cat", "At the"], "neutral", model=TOY, n=3, seed=0, max_new_tokens=9)
+    for t in mixed:
+        assert generate(t.prompt, "neutral", model=TOY, seed=t.seed, max_new_tokens=9).text == t.text
+    assert [t.prompt for t in mixed] == ["The cat"] * 3 + ["At the"] * 3
 
 
 def test_per_row_parameters_reach_their_row_through_joins():

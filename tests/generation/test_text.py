@@ -57,6 +57,24 @@ def test_stop_strings_across_any_borders(text, strings, places):
     assert (shown, ends.found) == (expected, found)
 
 
+@pytest.mark.parametrize(
+    ("strings", "text", "shown", "found"),
+    [
+        (["b", "d"], "abcd", "a", "b"),
+        (["d", "b"], "abcd", "a", "b"),
+        (["c", "bc", "abc"], "xabcx", "x", "abc"),
+        (["abc", "bc", "c"], "xabcx", "x", "abc"),
+        (["abcd", "bc"], "abcd", "a", "bc"),
+        (["cde", "z"], "abcd", "abcd", None),
+    ],
+)
+def test_the_string_that_ends_first_counts_and_the_longest_of_those(strings, text, shown, found):
+    for pieces in ([text], list(text)):
+        ends = StopStrings(strings)
+        got = "".join(map(ends.feed, pieces))
+        assert (got + ("" if ends.found else ends.flush()), ends.found) == (shown, found)
+
+
 def test_text_is_held_back_only_while_it_may_begin_a_stop_string():
     ends = StopStrings(["END"])
     assert [ends.feed(c) for c in "a EE"] == ["a", " ", "", "E"]

@@ -14,7 +14,6 @@ generator: it prints, compares, hashes and serialises. To write one:
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
@@ -72,7 +71,7 @@ def _number(name: str, value: Any, meta: Mapping[str, Any]) -> float:
         if isinstance(value, bool | str | bytes) or getattr(value, "ndim", None):
             raise TypeError
         number = int(value) if meta["whole"] else float(value)
-        if math.isnan(number) or number != value or not meta["ok"](number):
+        if number != value or not meta["ok"](number):  # a fraction where whole is wanted, or NaN, which is not itself
             raise ValueError
     except (TypeError, ValueError, OverflowError):
         raise RecipeError(f"{name} must be {meta['allowed']}; got {value!r}") from None

@@ -88,7 +88,7 @@ def ruler(u: float, low: float, high: float, width: int) -> Text:
     """The line from 0 to 1 with the drawn token's share in bold and a mark where u fell."""
     cells = max(10, width - cell_len("0  1"))
     start, end, mark = (min(cells - 1, int(x * cells)) for x in (low, high, u))
-    line = Text("0 ", style="dim")
+    line = Text.assemble(("0 ", "dim"))
     for i in range(cells):
         inside = start <= i <= max(start, end if i == mark else end - 1)
         line.append("▲" if i == mark else "━" if inside else "─", style="bold green" if inside or i == mark else "dim")
