@@ -8,13 +8,12 @@ from rich.terminal_theme import TerminalTheme
 import logitherm as lt
 
 DOCS = Path(__file__).parent
+NORMAL = "484f58 ff7b72 3fb950 d29922 58a6ff bc8cff 39c5cf b1bac4"
+BRIGHT = "6e7681 ffa198 56d364 e3b341 79c0ff d2a8ff 56d4dd ffffff"
 THEME = TerminalTheme(
     (13, 17, 23),
     (230, 237, 243),
-    [(72, 79, 88), (255, 123, 114), (63, 185, 80), (210, 153, 34), (88, 166, 255), (188, 140, 255), (57, 197, 207)]
-    + [(177, 186, 196)],
-    [(110, 118, 129), (255, 161, 152), (86, 211, 100), (227, 179, 65), (121, 192, 255), (210, 168, 255), (86, 212, 221)]
-    + [(255, 255, 255)],
+    *([tuple(bytes.fromhex(colour)) for colour in colours.split()] for colours in (NORMAL, BRIGHT)),
 )
 FORMAT = """\
 <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img"
@@ -35,7 +34,6 @@ def main() -> None:
         console.print(lt.explain("The cat slept on the", "temperature(0.7) | top_p(0.6)", seed=3))
         svg = console.export_svg(theme=THEME, code_format=FORMAT, unique_id="trace", title="")
     (DOCS / "trace.svg").write_text("\n".join(line.rstrip() for line in svg.splitlines()) + "\n")
-
 
 
 if __name__ == "__main__":

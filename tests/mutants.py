@@ -92,8 +92,8 @@ MUTANTS = [
     Mutant("rules/rank.py", "gather(logits, token)) + 1", "gather(logits, token))", "tests/test_trace.py"),
     Mutant("rules/rank.py", "/ (1 - SLACK)", "", "tests/test_trace.py"),
     Mutant("rules/threshold.py", "return gather(weights(logits), token)", "return gather(weights(logits), token) * 1.001", "tests/test_trace.py"),
-    Mutant("critical.py", 'below = ">" if above == "<" else "<"', "below = above", "tests/test_trace.py"),
-    Mutant("critical.py", "BISECTIONS = 60", "BISECTIONS = 20", "tests/test_trace.py"),
+    Mutant("critical.py", "side = keeps if kept", "side = keeps if not kept", "tests/test_trace.py"),
+    Mutant("critical.py", "TIGHT, LONGEST = 1e-13", "TIGHT, LONGEST = 1e-6", "tests/test_trace.py"),
     Mutant("trace.py", "p[:drawn].sum()", "p[: drawn + 1].sum()", "tests/test_trace.py"),
     # statistics
     Mutant("rng.py", "* 2.0**-53\n", "* 2.0**-53 * 0.9\n", "tests/test_statistics.py"),

@@ -16,8 +16,11 @@ from logitherm.state import At, State
 COLDEST, HOTTEST = 1e-4, 1e4
 """The temperatures between which a critical temperature is looked for."""
 
-BISECTIONS = 60
-"""Halvings of log T: the 18.4 between COLDEST and HOTTEST shrink below the spacing of float64."""
+TIGHT, LONGEST = 1e-13, 200
+"""The width in log T at which the search for a critical temperature ends, and the most steps that it may take."""
+
+SMALLEST = 1e-300
+"""Keeps a margin from being neither positive nor negative."""
 
 Name = Callable[[int], str | None]
 """The text of a token id, or None where nobody knows it."""
@@ -81,24 +84,45 @@ def critical(
 def _critical_temperatures(
     sampler: Sampler, raw: Array, state: State, place: int, token: int, t: float, kept: bool
 ) -> Iterator[tuple[str, float]]:
-    """The nearest temperature on either side of t at which the token enters or leaves the final set, by bisection."""
+    """The nearest temperature on either side of t at which the token enters or leaves the final set."""
 
-    def stays(log_t: float) -> bool:
-        rules = list(sampler.rules)
-        rules[place] = Temperature(exp(log_t))
+    def margin(log_t: float) -> float:
+        rules = (*sampler.rules[:place], Temperature(exp(log_t)), *sampler.rules[place + 1 :])
         memory = (*state.memory[:place], None, *state.memory[place + 1 :])
-        *_, (_, _, after, _) = Sampler(*rules).stages(raw, replace(state, memory=memory))
-        return bool(np.isfinite(numpy(after)[0, token]))
+        return _margin(Sampler(*rules).stages(raw, replace(state, memory=memory)), token)
 
     now = log(min(max(t, COLDEST), HOTTEST))
-    for end, above in ((log(COLDEST), ">"), (log(HOTTEST), "<")):
-        if stays(end) == kept:
-            continue
-        near, far = now, end
-        for _ in range(BISECTIONS):
-            middle = (near + far) / 2
-            if middle in (near, far):
-                break
-            near, far = (middle, far) if stays(middle) == kept else (near, middle)
-        below = ">" if above == "<" else "<"
-        yield (above if kept else below), exp((near + far) / 2)
+    for end, keeps in ((log(COLDEST), ">"), (log(HOTTEST), "<")):
+        here, there = margin(now), margin(end)
+        if here * there < 0:
+            side = keeps if kept else {">": "<", "<": ">"}[keeps]
+            yield side, exp(_crossing(margin, now, here, end, there))
+
+
+def _margin(stages: Iterator[Passed], token: int) -> float:
+    """Positive if the token is in the final set, negative if not; how far it is from changing guides the search."""
+    distance = 1.0
+    for rule, before, after, at in stages:
+        near = 1.0
+        if isinstance(rule, Cutoff):
+            setting = float(numpy(at.column(getattr(rule, rule.steers[0]))).reshape(-1)[0])
+            near = abs(setting - float(numpy(rule.critical(before, token))[0, 0])) + SMALLEST
+        if not np.isfinite(numpy(after)[0, token]):
+            return -near
+        distance = min(distance, near)
+    return distance
+
+
+def _crossing(function: Callable[[float], float], a: float, fa: float, b: float, fb: float) -> float:
+    """Where a function changes its sign between a and b: false position (Illinois), each third step a bisection."""
+    for turn in range(LONGEST):
+        if abs(b - a) < TIGHT:
+            break
+        c = (a + b) / 2 if turn % 3 == 2 else (a * fb - b * fa) / (fb - fa)
+        fc = function(c)
+        if fc * fb < 0:
+            a, fa = b, fb
+        else:
+            fa /= 2
+        b, fb = c, fc
+    return (a + b) / 2
