@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from rich.color import parse_rgb_hex
 from rich.console import Console
 from rich.terminal_theme import TerminalTheme
 
@@ -13,7 +14,8 @@ BRIGHT = "6e7681 ffa198 56d364 e3b341 79c0ff d2a8ff 56d4dd ffffff"
 THEME = TerminalTheme(
     (13, 17, 23),
     (230, 237, 243),
-    *([tuple(bytes.fromhex(colour)) for colour in colours.split()] for colours in (NORMAL, BRIGHT)),
+    [parse_rgb_hex(colour) for colour in NORMAL.split()],
+    [parse_rgb_hex(colour) for colour in BRIGHT.split()],
 )
 FORMAT = """\
 <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img"

@@ -75,6 +75,10 @@ def test_what_is_refused(text, message):
 def test_a_bar_inside_a_string_is_no_border():
     with pytest.raises(RecipeError, match=r"must be one of 'raw', 'kept'; got 'a\|b'"):
         parse("top_k(1) | dynamic_temperature(1, of='a|b') | top_p(0.5)")
+    with pytest.raises(RecipeError, match=r"""must be one of 'raw', 'kept'; got '\)\|"\('"""):
+        parse("""top_k(1) | dynamic_temperature(1, of=')|"(') | top_p(0.5)""")
+    with pytest.raises(RecipeError, match=r"must be one of 'raw', 'kept'"):
+        parse(r"""dynamic_temperature(1, of=")\")|") | top_p(0.5)""")
 
 
 def test_sixty_four_rules_are_allowed_however_they_come():

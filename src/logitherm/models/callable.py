@@ -84,7 +84,7 @@ class CallableModel:
         for row, new in work:
             seen = row.seen + new
             if self._stateful:
-                line, memory = self._function(list(seen if row.stale else new), None if row.stale else row.memory)
+                line, memory = self._function(list(seen if row.stale else new), row.memory)
             else:
                 line, memory = self._function(list(seen)), None
             if not hasattr(line, "shape"):
