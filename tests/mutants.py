@@ -6,6 +6,7 @@ entry here has not been seen to fail.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -143,7 +144,11 @@ def killed(mutant: Mutant) -> bool:
             target,
             *select,
         ]
-        return subprocess.run(command, cwd=ROOT, capture_output=True).returncode in (1, 2)  # 2: not even collected
+        broken = {**os.environ, "PYTHONPATH": str(SRC.parent)}  # this checkout, wherever an installed one points
+        return subprocess.run(command, cwd=ROOT, capture_output=True, env=broken).returncode in (
+            1,
+            2,
+        )  # 2: not even collected
     finally:
         path.write_text(whole)
 

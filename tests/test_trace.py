@@ -152,6 +152,13 @@ def test_the_table_fits_any_terminal(width):
     assert "u = 0.750152" in text
 
 
+def test_a_trace_prints_as_its_table():
+    text = str(explain(recipe="top_k(2)", logits=S1, tokens=WORDS, seed=7))
+    assert "“nice”" in text
+    assert "lands in" in text
+    assert "\x1b" not in text
+
+
 def test_control_characters_cannot_reach_the_terminal():
     console = Console(width=80, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
     with console.file:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, TypedDict, Unpack, overload
 
 import numpy as np
 
@@ -27,37 +27,45 @@ def find(recipe: Recipe) -> Sampler:
     return load_recipe("default" if recipe is None else recipe)
 
 
-def start(
-    prompts: Sequence[str],
-    recipe: Recipe = None,
-    *,
-    model: Model | str | Path | None = None,
-    max_new_tokens: int = 100,
-    seed: int | Sequence[int] | None = None,
-    stop: Sequence[str] = (),
-    batch_size: int = 16,
-    details: bool = False,
-) -> Run:
+class Options(TypedDict, total=False):
+    """What `generate`, `stream` and `start` take besides prompt and recipe; `generate` says what each means."""
+
+    model: Model | str | Path | None
+    max_new_tokens: int
+    seed: int | Sequence[int] | None
+    stop: Sequence[str]
+    batch_size: int
+    details: bool
+
+
+def start(prompts: Sequence[str], recipe: Recipe = None, **options: Unpack[Options]) -> Run:
     """Prompts on their way to texts: iterate for pieces, read `.texts` at any time, also after an interruption.
 
     Parameters as in `generate`; one row for each prompt.
     """
-    limits = Limits(max_new_tokens, tuple(stop) if not isinstance(stop, str) else (stop,))
+    unknown = set(options) - Options.__annotations__.keys()
+    if unknown:
+        raise TypeError(f"unknown option {min(unknown)!r}; there are {', '.join(Options.__annotations__)}")
+    stop, model = options.get("stop", ()), options.get("model")
+    limits = Limits(options.get("max_new_tokens", 100), (stop,) if isinstance(stop, str) else tuple(stop))
     sampler = find(recipe)
     loaded = load_model(model) if isinstance(model, str | Path | None) else model
-    return Run(loaded, sampler, prompts, limits, seed, batch_size, details)
+    size, details = options.get("batch_size", 16), options.get("details", False)
+    return Run(loaded, sampler, prompts, limits, options.get("seed"), size, details)
 
 
 @overload
-def generate(prompt: str, recipe: Recipe = None, *, n: None = None, **options: Any) -> Generation: ...
+def generate(  # type: ignore[overload-overlap]  # a str is a sequence of str too; this overload comes first
+    prompt: str, recipe: Recipe = None, *, n: None = None, **options: Unpack[Options]
+) -> Generation: ...
 @overload
-def generate(prompt: str, recipe: Recipe = None, *, n: int, **options: Any) -> list[Generation]: ...
+def generate(prompt: str, recipe: Recipe = None, *, n: int, **options: Unpack[Options]) -> list[Generation]: ...
 @overload
 def generate(
-    prompt: Sequence[str], recipe: Recipe = None, *, n: int | None = None, **options: Any
+    prompt: Sequence[str], recipe: Recipe = None, *, n: int | None = None, **options: Unpack[Options]
 ) -> list[Generation]: ...
 def generate(
-    prompt: str | Sequence[str], recipe: Recipe = None, *, n: int | None = None, **options: Any
+    prompt: str | Sequence[str], recipe: Recipe = None, *, n: int | None = None, **options: Unpack[Options]
 ) -> Generation | list[Generation]:
     """Text that continues a prompt.
 
@@ -92,7 +100,7 @@ def generate(
     return run.texts[0]
 
 
-def stream(prompt: str, recipe: Recipe = None, **options: Any) -> Iterator[Piece]:
+def stream(prompt: str, recipe: Recipe = None, **options: Unpack[Options]) -> Iterator[Piece]:
     """Give the pieces of one text as they come; each prints as its text.
 
     Parameters as in `generate`, checked at the call. A piece holds whole characters; the last one says why the text

@@ -69,7 +69,7 @@ class Drawn:
 
 @dataclass(frozen=True)
 class Trace:
-    """One step of one row, explained. Prints as tables with Rich; `to_dict` is the JSON form."""
+    """One step of one row, explained. Prints as tables; `to_dict` is the JSON form."""
 
     recipe: str
     seed: int
@@ -81,6 +81,13 @@ class Trace:
     def to_dict(self) -> dict[str, Any]:
         """Plain data: version 1 of the trace format. Entropies are in nats; a removed logit is None."""
         return {"version": VERSION, **asdict(self)}
+
+    def __str__(self) -> str:
+        """The tables as plain text of the terminal's width."""
+        console = Console(highlight=False, no_color=True)
+        with console.capture() as captured:
+            console.print(self)
+        return "\n".join(line.rstrip() for line in captured.get().splitlines())
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         yield from waterfall(self.to_dict(), options.max_width)

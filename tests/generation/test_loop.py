@@ -149,6 +149,11 @@ def test_bad_input_is_refused_before_any_work(options, error, message):
         generate(**{"prompt": "The cat", "model": TOY, **options})
 
 
+def test_an_unknown_option_is_named():
+    with pytest.raises(TypeError, match="unknown option 'max_tokens'; there are model, max_new_tokens, seed"):
+        generate("a", max_tokens=3)
+
+
 def test_a_stream_refuses_at_the_call():
     with pytest.raises(PromptError):
         stream("")
