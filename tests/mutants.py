@@ -54,7 +54,7 @@ MUTANTS = [
     Mutant("models/onnx.py", '"last": counts - 1', '"last": counts * 0 + counts.max() - 1', "tests/models/test_onnx.py"),
     # law 6: randomness is a function
     Mutant("rng.py", "ROUNDS = 10", "ROUNDS = 9", "tests/test_rng.py::test_known"),
-    Mutant("rng.py", ">> 11) * 2.0**-53", ">> 12) * 2.0**-52", LAWS + "6_"),
+    Mutant("rng.py", ">> 11) * 2.0**-53", ">> 12) * 2.0**-52", "tests/test_rng.py"),
     Mutant("rng.py", "position >> 32, lane & WORD", "position * 0, lane & WORD", LAWS + "6_"),
     Mutant("rng.py", "lane & WORD, lane >> 32", "0, 0", LAWS + "6_"),
     Mutant("state.py", "if seed is None and len(np.unique(index)) < len(index):", "if False:", LAWS + "6_copies"),

@@ -202,17 +202,20 @@ def test_law_5_per_row_parameters_follow_their_row(kind):
         both.start([[], [], []])
 
 
-@given(seed=st.integers(0, 2**64 - 1), position=st.integers(0, 2**64 - 1), lane=st.integers(0, 2**64 - 1))
-def test_law_6_a_uniform_is_a_function_of_seed_position_and_lane(seed, position, lane):
+words = st.integers(0, 2**64 - 1)
+
+
+@given(seed=words, position=words, lane=words, bit=st.integers(0, 63))
+def test_law_6_a_uniform_is_a_function_of_seed_position_and_lane(seed, position, lane, bit):
     u = uniform(seed, position, lane)
     assert 0 <= u < 1
     assert u * 2**53 == int(u * 2**53)
     for rows in (3, 20):  # plain integers below nine rows, NumPy from there on
         many = uniform(np.full(rows, seed, np.uint64), np.full(rows, position, np.uint64), lane)
         assert many.tolist() == [u] * rows
-    assert uniform(seed ^ 1, position, lane) != u
-    assert uniform(seed, position ^ 1, lane) != u
-    assert uniform(seed, position, lane ^ 1) != u
+    assert uniform(seed ^ 1 << bit, position, lane) != u
+    assert uniform(seed, position ^ 1 << bit, lane) != u
+    assert uniform(seed, position, lane ^ 1 << bit) != u
 
 
 def test_law_6_copies_of_a_row_need_their_own_seed():

@@ -1,5 +1,6 @@
 """Recipes: what is read, what is refused, and how it is said."""
 
+import os
 import subprocess
 import sys
 import textwrap
@@ -205,9 +206,9 @@ def test_a_plug_in_is_loaded_only_when_named_and_cannot_replace_a_built_in(tmp_p
         try: lt.parse("broken()")
         except lt.RecipeError as error: print(error)
     """
-    run = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, env={"PYTHONPATH": str(tmp_path)}
-    )
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    command = [sys.executable, "-c", textwrap.dedent(code)]
+    run = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": path})
     assert run.stdout.splitlines() == [
         "TopK half() | top_k(3)",
         "the plug-in half_rule:dataclass must be a Rule with name='broken'",

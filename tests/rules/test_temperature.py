@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from logitherm import DynamicTemperature, Temperature
+from logitherm import DynamicTemperature, Sampler, Temperature
 from tests.rows import apply, kept, logs
 
 
@@ -30,6 +30,16 @@ def test_features_are_of_the_raw_logits_unless_told():
     h = -sum(p * np.log(p) for p in (0.4, 0.3, 0.2, 0.1))
     assert apply(chain, x)[0, 0] == pytest.approx(np.log(0.4) / (1 + h), abs=1e-12)
     assert apply(inside, x)[0, 0] == pytest.approx(np.log(0.4), abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("p", "expected"),
+    [((0.45, 0.3, 0.25), 0.3), ((0.51, 0.49), 0.51), ((0.3, 0.25, 0.25, 0.2), 0.25), ((1.0,), 1.0)],
+)
+def test_the_surprisal_median_is_where_the_mass_reaches_one_half(p, expected):
+    chain = Sampler(DynamicTemperature(0.0, surprisal_median=1.0))
+    ((rule, before, _, at),) = chain.stages(logs(*p), chain.start([[]]))
+    assert rule.temperature(before, at)[0, 0] == pytest.approx(-np.log(expected), abs=1e-14)
 
 
 def test_removed_tokens_are_no_part_of_the_features():
