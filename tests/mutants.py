@@ -83,7 +83,7 @@ MUTANTS = [
     # dynamic temperature
     Mutant("rules/dynamic.py", '"log_perplexity": entropy', '"log_perplexity": max_p', "tests/test_golden.py"),
     Mutant("rules/dynamic.py", "(n - 1) // 2", "n // 2", "tests/test_golden.py"),
-    Mutant("rules/dynamic.py", "< 0.5) - 1", "< 0.4) - 1", "tests/test_golden.py"),
+    Mutant("rules/dynamic.py", "< 0.5) - 1", "< 0.4) - 1", "tests/rules"),
     Mutant("rules/dynamic.py", "deviation * deviation", "abs(deviation)", "tests/test_golden.py"),
     Mutant("rules/dynamic.py", 'at.raw if self.of == "raw"', 'at.raw if self.of == "kept"', "tests/rules"),
     Mutant("rules/dynamic.py", "xp.where(t < low, low, t)", "t", "tests/rules"),
