@@ -8,6 +8,7 @@ A folder holds model.onnx (its inputs and outputs are described in training/expo
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,10 @@ from logitherm.models.byte_level import ByteLevel
 from logitherm.ragged import Ragged
 
 NUTSHELL = Path(__file__).parent / "nutshell"
+SILENT = "ORT_DISABLE_TELEMETRY", "ORT_TELEMETRY_DISABLED"
+"""Variables that keep ONNX Runtime from reporting its use over the network and from writing a device id into the
+user's cache, as its builds do since 1.30 unless told otherwise. Whoever sets them keeps their own choice."""
+
 TIME = 2
 """The axis of a cached key or value (rows, heads, places, width) along which a row grows."""
 
@@ -82,6 +87,8 @@ class OnnxModel:
 
 
 def _session(path: Path, threads: int) -> Any:
+    for name in SILENT:
+        os.environ.setdefault(name, "1")
     try:
         import onnxruntime
     except ImportError as error:
