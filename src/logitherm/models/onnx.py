@@ -22,7 +22,7 @@ from logitherm.ragged import Ragged
 NUTSHELL = Path(__file__).parent / "nutshell"
 SILENT = "ORT_DISABLE_TELEMETRY", "ORT_TELEMETRY_DISABLED"
 """Variables that keep ONNX Runtime from reporting its use over the network and from writing a device id into the
-user's cache, as its builds do since 1.30 unless told otherwise. Whoever sets them keeps their own choice."""
+user's cache, as its builds (1.31 was looked at) do unless told otherwise. Whoever sets them keeps their own choice."""
 
 TIME = 2
 """The axis of a cached key or value (rows, heads, places, width) along which a row grows."""
