@@ -10,8 +10,9 @@ import logitherm
 SRC = Path(logitherm.__file__).parent
 
 ORDER = """
-version errors arrays rng draw ragged vocabulary model state
-rules.base rules.temperature rules.dynamic rules.rank rules.threshold rules
+version errors arrays rng draw ragged schedule vocabulary model state
+rules.base rules.temperature rules.dynamic rules.rank rules.threshold
+rules.penalties rules.repeats rules.constrain rules
 sampler recipe
 show show.table show.waterfall
 critical trace
@@ -29,6 +30,11 @@ def module_name(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
 
 
+def is_module(name: str) -> bool:
+    path = SRC.joinpath(*name.split(".")[1:])
+    return name.startswith("logitherm.") and (path.with_suffix(".py").is_file() or (path / "__init__.py").is_file())
+
+
 def imported(path: Path) -> set[str]:
     """The modules of ours that a file imports anywhere."""
     found = set()
@@ -39,9 +45,10 @@ def imported(path: Path) -> set[str]:
             assert node.level == 0, f"{path}: relative import"
             module = node.module or ""
             below = {f"{module}.{alias.name}" for alias in node.names}
-            modules = {name for name in below if (SRC / Path(*name.split(".")[1:])).with_suffix(".py").is_file()}
-            found |= modules or {module}
-    return {name.removeprefix("logitherm.") for name in found if name.startswith("logitherm.")}
+            modules = {name for name in below if is_module(name)}
+            found |= modules | ({module} if len(modules) < len(below) else set())
+    ours = {name for name in found if name.partition(".")[0] == "logitherm"}
+    return {"__init__" if name == "logitherm" else name.removeprefix("logitherm.") for name in ours}
 
 
 def test_every_module_has_its_place():
@@ -63,6 +70,8 @@ def test_the_order_test_can_see_a_wrong_import(tmp_path):
     path = tmp_path / "late.py"
     path.write_text("def f():\n    from logitherm.sampler import Sampler\n    import logitherm.api\n")
     assert imported(path) == {"sampler", "api"}
+    path.write_text("import logitherm as lt\nfrom logitherm import cli, rules, Sampler\nfrom numpy import array\n")
+    assert imported(path) == {"__init__", "cli", "rules"}
 
 
 def test_rooms_stay_small():

@@ -142,6 +142,7 @@ def test_s2_do_sampling_is_a_recipe():
         ('{"logitherm": 1, "rules": [{"rule": "top_p", "p": "0.9"}]}', "TopP.p must be in (0, 1]; got '0.9'"),
         ('{"logitherm": 1, "rules": [' + ",".join(['{"rule": "top_k", "k": 1}'] * 3000) + "]}", "got 3000"),
         ("[" * 100_000, "this is not JSON"),
+        ('{"logitherm": 1, "rules": [{"rule": "top_k", "k": ' + "9" * 5000 + "}]}", "this is not JSON"),
     ],
 )
 def test_wrong_documents(text, message):
@@ -170,6 +171,9 @@ def test_what_people_type(tmp_path):
         load_recipe(file)
     with pytest.raises(RecipeError, match=r"cannot read the recipe file .*nowhere\.json: No such file"):
         load_recipe(tmp_path / "nowhere.json")
+    odd = tmp_path / "mine (1).json"
+    odd.write_text('{"logitherm": 1, "recipe": "top_k(3)"}')
+    assert load_recipe(odd) == load_recipe(str(odd)) == Sampler(TopK(3))
     (tmp_path / "huge.toml").write_text("#" * 1_000_001)
     with pytest.raises(RecipeError, match="at most 1,000,000 bytes"):
         load_recipe(tmp_path / "huge.toml")

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from logitherm import REGISTRY, Cutoff, Sampler, Temperature, Tempering, explain, parse
+from logitherm.show.waterfall import waterfall
 from logitherm.trace import trace
-from tests.rows import batches, examples, probabilities
+from tests.rows import batches, begin, examples, probabilities, shaped
 
 WORDS = ["wonderful", "cloudy", "nice", "hot", "gloomy", "delicious"]
 S1 = [1.2, 2.0, 3.5, 3.0, 1.8, 1.0]
@@ -37,7 +38,8 @@ def test_the_weather_example_by_hand():
 
 @given(sampler=chains, x=batches(st.just(1)), top=st.integers(0, 30), seed=st.integers(0, 99))
 def test_a_trace_agrees_with_the_step_it_explains(sampler, x, top, seed):
-    state = sampler.start([[]], seed=seed)
+    state = begin(sampler, x, seed)
+    shaped(sampler, x, state)
     t, step = trace(sampler, x, state, top)
     assert step.tokens.tolist() == [t.draw.id]
     out = sampler.apply(x, state)[0]
@@ -76,7 +78,8 @@ def test_the_contract_of_the_json_form():
 
 
 def final_set(sampler, x):
-    return np.isfinite(sampler.apply(x, sampler.start([[]], seed=0)))[0]
+    *_, (_, _, after, _) = sampler.stages(x, begin(sampler, x))  # may be empty, which `apply` would refuse
+    return np.isfinite(after)[0]
 
 
 def with_rule(sampler, place, rule):
@@ -87,21 +90,25 @@ def with_rule(sampler, place, rule):
 
 @given(sampler=chains, x=batches(st.just(1), st.integers(2, 12)))
 def test_critical_values_are_where_tokens_enter_and_leave(sampler, x):
-    """Cross every reported value: just on the one side the token is in the set, just on the other it is not."""
-    t, _ = trace(sampler, x, sampler.start([[]], seed=0), top=6)
+    """Cross every reported value: just on one side the token is in the set, just on the other it is not."""
+    shaped(sampler, x, begin(sampler, x))
+    t, _ = trace(sampler, x, begin(sampler, x), top=6)
     labels = [s.stage for s in t.stages[1:]]
     for c in t.critical:
         place = labels.index(c.stage)
         rule = sampler.rules[place]
         if c.parameter == "T":
             assert isinstance(rule, Tempering)
-            inside, outside = (c.value * (1 + s) for s in ((1e-9, -1e-9) if c.keeps == ">" else (-1e-9, 1e-9)))
+            step = 1e-9 if c.value > 2e-6 else 1e-3  # at the greedy border the values lie around 1e-6 itself
+            inside, outside = (c.value * (1 + s) for s in ((step, -step) if c.keeps == ">" else (-step, step)))
             kept = [final_set(with_rule(sampler, place, Temperature(v)), x)[c.id] for v in (inside, outside)]
             assert kept == [True, False], (str(sampler), c)
             continue
         assert isinstance(rule, Cutoff)
         received = Sampler(*sampler.rules[: place + 1])
-        if c.keeps == ">=":
+        if c.value == (rule.neutral or {}).get(c.parameter):
+            inside, outside = c.value, c.value * (1 - 1e-9)  # in only where the rule is off
+        elif c.keeps == ">=":
             inside, outside = int(c.value), int(c.value) - 1
         else:
             inside, outside = (c.value * (1 + s) for s in ((1e-9, -1e-9) if c.keeps == ">" else (-1e-9, 1e-9)))
@@ -109,7 +116,7 @@ def test_critical_values_are_where_tokens_enter_and_leave(sampler, x):
             if legal(type(rule), c.parameter, value):
                 changed = with_rule(received, place, replace(rule, **{c.parameter: value}))
                 assert final_set(changed, x)[c.id] == expected, (str(sampler), c, value)
-        assert c.kept == (np.isfinite(received.apply(x, received.start([[]]))[0, c.id]))
+        assert c.kept == (final_set(received, x)[c.id])
 
 
 def legal(kind, parameter, value):
@@ -123,13 +130,56 @@ def legal(kind, parameter, value):
 
 
 def test_a_critical_temperature_by_hand():
-    """Two tokens a gap of 2 apart under min_p(0.5): the lower stays while exp(-2/T) >= 0.5, T >= 2/log 2."""
+    """Two tokens a gap of 2 apart under min_p(0.5): the lower stays while exp(-2/T) >= 0.5 (1 - 1e-6)."""
     t = explain(recipe="temperature(1.0) | min_p(0.5)", logits=[2.0, 0.0], seed=0)
     (c,) = [c for c in t.critical if c.parameter == "T"]
     assert (c.id, c.keeps, c.kept, c.setting) == (1, ">", False, 1.0)
-    assert c.value == pytest.approx(2 / np.log(2), rel=1e-12)
+    assert c.value == pytest.approx(-2 / np.log(0.5 * (1 - 1e-6)), rel=1e-12)
     entries = {(c.id, c.parameter): c for c in t.critical if c.stage == "after min_p(0.5)"}
-    assert entries[1, "p"].value == pytest.approx(np.exp(-2), rel=1e-12)
+    assert entries[1, "p"].value == pytest.approx(np.exp(-2) / (1 - 1e-6), rel=1e-12)
+
+
+def test_critical_temperatures_on_both_sides_and_at_the_greedy_border():
+    def heats(recipe, logits):
+        found = explain(recipe=recipe, logits=logits, seed=0).critical
+        return [(c.id, c.keeps, c.value, c.kept) for c in found if c.stage.startswith("after temperature")]
+
+    assert heats("temperature(0.0)", [2.0, 1.0, 0.0]) == [(1, ">", 1e-6, False), (2, ">", 1e-6, False)]
+    assert heats("temperature(0.7)", [2.0, 1.0]) == [(1, ">", 1e-6, True)]
+    ((token, keeps, value, kept),) = heats("temperature(1.0) | top_p(0.9)", [5.0, 4.99999])
+    assert (token, keeps, kept) == (1, ">", True)
+    assert value == pytest.approx(1e-5 / np.log(9), rel=1e-4)
+    # a rule that cools where the row is flat: a token is in, out, and in again as T rises; the nearest changes come
+    recipe = "temperature(1.0) | dynamic_temperature(3.0, normalised_entropy=-2.9, of='kept') | min_p(0.2)"
+    mine = [(keeps, value) for token, keeps, value, _ in heats(recipe, [3.0, 2.0, 1.5, 0.0, -1.0]) if token == 2]
+    assert mine == [(">", pytest.approx(0.39895, rel=1e-4)), ("<", pytest.approx(1.92873, rel=1e-4))]
+
+
+def test_a_rule_that_is_off_has_no_critical_values_and_others_agree_with_themselves():
+    assert explain(recipe="top_p(1.0) | top_k(0) | min_p(0.0)", logits=[0.0, -20.0]).critical == ()
+    (c,) = [c for c in explain(recipe="top_p(0.5)", logits=[0.0, -20.0]).critical if c.id == 1]
+    assert (c.keeps, c.value, c.kept) == (">=", 1.0, False)
+
+
+def test_what_the_table_says_of_tokens_that_are_out():
+    trace = explain(
+        recipe="temperature(0.5) | top_k(3) | temperature(2.0) | top_p(0.5)", logits=S1, tokens=WORDS, seed=0
+    )
+    text = "".join(map(rendered, waterfall(trace.to_dict(), 140)))
+    gone = next(line for line in text.splitlines() if "delicious" in line)
+    assert "✗ top_k wants ≥ 6" in gone
+    assert "T" not in gone  # no temperature brings it back
+    assert "T1 > " in text
+    assert "T3 > " in text
+    narrow = explain(recipe="top_k(2)", logits=S1, tokens=["[bold]", "b", "c", "d", "e", "f"]).to_dict()
+    assert "“[bold]”" in "".join(map(rendered, waterfall(narrow, 50)))
+
+
+def rendered(piece):
+    console = Console(width=140)
+    with console.capture() as captured:
+        console.print(piece)
+    return captured.get()
 
 
 def test_every_cutoff_says_what_steers_it():

@@ -71,9 +71,17 @@ def llama(config: dict[str, Any], weights: dict[str, np.ndarray]) -> onnx.ModelP
     """The graph described above."""
     g = Graph()
     heads, width = config["num_attention_heads"], config["head_dim"]
-    if config["num_key_value_heads"] != heads or config["attention_bias"] or not config["tie_word_embeddings"]:
+    refused = {
+        "num_key_value_heads": config.get("num_key_value_heads", heads) != heads,
+        "attention_bias": config.get("attention_bias"),
+        "mlp_bias": config.get("mlp_bias"),
+        "tie_word_embeddings": not config["tie_word_embeddings"],
+        "rope_scaling": config.get("rope_scaling"),
+        "hidden_act": config["hidden_act"] != "silu",
+    }
+    if any(refused.values()):
         raise SystemExit(
-            "this export covers Llama with as many key/value heads as heads, no biases and tied embeddings"
+            f"this export does not cover {', '.join(k for k, v in refused.items() if v)} as config.json has it"
         )
     layers, hidden, eps = config["num_hidden_layers"], config["hidden_size"], config["rms_norm_eps"]
     caches = [f"{kind}.{i}" for i in range(layers) for kind in ("key", "value")]

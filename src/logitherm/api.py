@@ -8,8 +8,8 @@ from typing import Any, TypedDict, Unpack, overload
 
 import numpy as np
 
-from logitherm.errors import LogitsError, PromptError, RecipeError
-from logitherm.generation.loop import Generation, Limits, Piece, Run, read_prompt
+from logitherm.errors import LogitsError, PromptError
+from logitherm.generation.loop import Generation, Limits, Piece, Run, at_least, read_prompt
 from logitherm.model import Model
 from logitherm.models import load_model
 from logitherm.recipe import load_recipe
@@ -28,30 +28,35 @@ def find(recipe: Recipe) -> Sampler:
 
 
 class Options(TypedDict, total=False):
-    """What `generate`, `stream` and `start` take besides prompt and recipe; `generate` says what each means."""
+    """What `generate` and `stream` hand on to `start`; `generate` says what each means."""
 
     model: Model | str | Path | None
     max_new_tokens: int
     seed: int | Sequence[int] | None
-    stop: Sequence[str]
+    stop: str | Sequence[str] | None
     batch_size: int
     details: bool
 
 
-def start(prompts: Sequence[str], recipe: Recipe = None, **options: Unpack[Options]) -> Run:
+def start(
+    prompts: Sequence[str],
+    recipe: Recipe = None,
+    *,
+    model: Model | str | Path | None = None,
+    max_new_tokens: int = 100,
+    seed: int | Sequence[int] | None = None,
+    stop: str | Sequence[str] | None = None,
+    batch_size: int = 16,
+    details: bool = False,
+) -> Run:
     """Prompts on their way to texts: iterate for pieces, read `.texts` at any time, also after an interruption.
 
     Parameters as in `generate`; one row for each prompt.
     """
-    unknown = set(options) - Options.__annotations__.keys()
-    if unknown:
-        raise TypeError(f"unknown option {min(unknown)!r}; there are {', '.join(Options.__annotations__)}")
-    stop, model = options.get("stop", ()), options.get("model")
-    limits = Limits(options.get("max_new_tokens", 100), (stop,) if isinstance(stop, str) else tuple(stop))
+    limits = Limits(max_new_tokens, (stop,) if isinstance(stop, str) else tuple(stop or ()))
     sampler = find(recipe)
     loaded = load_model(model) if isinstance(model, str | Path | None) else model
-    size, details = options.get("batch_size", 16), options.get("details", False)
-    return Run(loaded, sampler, prompts, limits, options.get("seed"), size, details)
+    return Run(loaded, sampler, prompts, limits, seed, batch_size, details)
 
 
 @overload
@@ -88,8 +93,8 @@ def generate(
     if not isinstance(prompt, str | Sequence):
         raise PromptError(f"a prompt must be text, or a list of texts; got {prompt!r}")
     prompts = [prompt] if isinstance(prompt, str) else list(prompt)
-    if n is not None and (not isinstance(n, int) or n < 1):
-        raise RecipeError(f"n must be a whole number >= 1; got {n!r}")
+    if n is not None:
+        at_least("n", n, 1)
     run = start([p for p in prompts for _ in range(n or 1)], recipe, **options)
     for _ in run:
         pass
@@ -138,17 +143,18 @@ def explain(
     Raises PromptError, RecipeError, LogitsError; PromptError also if the text ends before that token.
     """
     sampler = find(recipe)
-    for name, value, least in (("top", top, 0), ("step", step, 1)):
-        if not isinstance(value, int) or value < least:
-            raise RecipeError(f"{name} must be a whole number >= {least}; got {value!r}")
+    at_least("top", top, 0)
+    at_least("step", step, 1)
     if (prompt is None) == (logits is None):
         raise PromptError("explain needs either a prompt or logits")
     if logits is not None:
+        if step != 1 or model is not None:
+            raise PromptError("explain needs a prompt for step= and model=; logits are one step")
         return _explain_logits(sampler, logits, tokens, seed, top)
     loaded = load_model(model) if isinstance(model, str | Path | None) else model
     vocabulary = loaded.vocabulary
     sampler = sampler.bind(vocabulary)
-    ids = read_prompt(loaded, str(prompt))
+    ids = read_prompt(loaded, prompt)
     state = sampler.start([ids], seed)
     row, cache = loaded.prefill([ids])
     for place in range(1, step):

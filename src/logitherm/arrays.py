@@ -29,10 +29,15 @@ def namespace(x: Array) -> Any:
 
 
 def float64(x: Array) -> Array:
-    """X as float64, on its own device, detached from any gradient; lists become NumPy arrays."""
+    """A float64 copy of x in row order, on its own device, without gradient; lists become NumPy arrays.
+
+    Always a copy, so that a step stays true when its caller reuses the buffer; always in row order, so that sums do not
+    depend on how the caller's memory lies.
+    """
     if is_torch(x):
-        return x.detach().to(sys.modules["torch"].float64)
-    return np.asarray(x, dtype=np.float64)
+        torch = sys.modules["torch"]
+        return x.detach().to(torch.float64, copy=True, memory_format=torch.contiguous_format)
+    return np.array(x, dtype=np.float64, order="C")
 
 
 def numpy(x: Array) -> np.ndarray:
@@ -66,6 +71,11 @@ def gather(x: Array, index: Any) -> Array:
     if is_torch(x):
         return sys.modules["torch"].take_along_dim(x, index.long(), dim=-1)
     return np.take_along_axis(x, index.astype(np.int64), axis=-1)
+
+
+def first(mask: Array) -> Array:
+    """(rows,) the index of the first true entry of each row."""
+    return mask.int().argmax(dim=-1) if is_torch(mask) else mask.argmax(axis=-1)
 
 
 def count(mask: Array) -> Array:

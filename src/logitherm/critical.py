@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from math import exp, log
 
 import numpy as np
 
 from logitherm.arrays import Array, numpy
 from logitherm.rules import Cutoff, Rule, Temperature, Tempering
+from logitherm.rules.base import GREEDY
 from logitherm.sampler import Sampler
 from logitherm.state import At, State
 
-COLDEST, HOTTEST = 1e-4, 1e4
-"""The temperatures between which a critical temperature is looked for."""
+COLDEST, HOTTEST = GREEDY * (1 + 1e-9), 1e4
+"""The temperatures between which a critical temperature is looked for; below the first, a rule is greedy."""
+
+GRID = 40
+"""How many temperatures, evenly spaced in log T, are tried to find the nearest change on either side."""
 
 TIGHT, LONGEST = 1e-13, 200
 """The width in log T at which the search for a critical temperature ends, and the most steps that it may take."""
@@ -63,40 +68,79 @@ def critical(
     shown: Sequence[int],
     name: Name,
 ) -> Iterator[Critical]:
-    """For each listed token and each rule that it reaches, where it enters or leaves."""
-    final = np.isfinite(numpy(stages[-1][2])[0])
+    """Where each listed token enters or leaves, for each rule that it reaches and that is not off."""
     for place, (label, (rule, before, after, at)) in enumerate(zip(labels, stages, strict=True)):
-        reaches, stays = np.isfinite(numpy(before)[0]), np.isfinite(numpy(after)[0])
-        for token in shown:
-            if isinstance(rule, Cutoff) and reaches[token]:
-                parameter, keeps = rule.steers
-                setting = float(numpy(at.column(getattr(rule, parameter))).reshape(-1)[0])
-                value = float(numpy(rule.critical(before, token))[0, 0])
-                yield Critical(
-                    token, name(token), rule.name, label, parameter, keeps, value, setting, bool(stays[token])
-                )
-            elif isinstance(rule, Tempering) and reaches[token]:
-                kept, t = bool(final[token]), float(used(rule, before, at)[0])
-                for keeps, value in _critical_temperatures(sampler, raw, state, place, token, t, kept):
-                    yield Critical(token, name(token), rule.name, label, "T", keeps, value, t, kept)
+        reaching = [token for token in shown if np.isfinite(numpy(before)[0, token])]
+        found: Iterator[tuple[int, str, str, float, float, bool]] = iter(())
+        if isinstance(rule, Cutoff):
+            found = _of_cutoff(rule, before, after, at, reaching)
+        elif isinstance(rule, Tempering):
+            found = _of_temperature(sampler, raw, state, stages, place, reaching)
+        for token, parameter, keeps, value, setting, kept in found:
+            yield Critical(token, name(token), rule.name, label, parameter, keeps, value, setting, kept)
 
 
-def _critical_temperatures(
-    sampler: Sampler, raw: Array, state: State, place: int, token: int, t: float, kept: bool
-) -> Iterator[tuple[str, float]]:
-    """The nearest temperature on either side of t at which the token enters or leaves the final set."""
+def _of_cutoff(
+    rule: Cutoff, before: Array, after: Array, at: At, tokens: Sequence[int]
+) -> Iterator[tuple[int, str, str, float, float, bool]]:
+    parameter, keeps = rule.steers
+    setting = float(at.values(getattr(rule, parameter))[0])
+    off = (rule.neutral or {}).get(parameter)
+    if setting == off:
+        return
+    for token in tokens:
+        value = float(numpy(rule.critical(before, token))[0, 0])
+        kept = bool(np.isfinite(numpy(after)[0, token]))
+        if off is not None and keeps == ">" and value >= off:
+            yield token, parameter, ">=", float(off), setting, kept  # only where the rule is off
+        else:
+            yield token, parameter, keeps, value, setting, kept
 
-    def margin(log_t: float) -> float:
+
+def _of_temperature(
+    sampler: Sampler, raw: Array, state: State, stages: Sequence[Passed], place: int, tokens: Sequence[int]
+) -> Iterator[tuple[int, str, str, float, float, bool]]:
+    """The nearest temperatures below and above the one in use at which a token enters or leaves the final set.
+
+    The whole chain runs at each temperature of a grid; between two of its points a token is taken to change at most
+    once.
+    """
+    rule, before, _, at = stages[place]
+    t = float(used(rule, before, at)[0]) if isinstance(rule, Tempering) else 1.0
+    now = np.isfinite(numpy(stages[-1][2])[0])
+
+    def run(log_t: float) -> Iterator[Passed]:
         rules = (*sampler.rules[:place], Temperature(exp(log_t)), *sampler.rules[place + 1 :])
         memory = (*state.memory[:place], None, *state.memory[place + 1 :])
-        return _margin(Sampler(*rules).stages(raw, replace(state, memory=memory)), token)
+        return Sampler(*rules).stages(raw, replace(state, memory=memory))
 
-    now = log(min(max(t, COLDEST), HOTTEST))
-    for end, keeps in ((log(COLDEST), ">"), (log(HOTTEST), "<")):
-        here, there = margin(now), margin(end)
-        if here * there < 0:
-            side = keeps if kept else {">": "<", "<": ">"}[keeps]
-            yield side, exp(_crossing(margin, now, here, end, there))
+    def final(log_t: float) -> np.ndarray:
+        *_, (_, _, after, _) = run(log_t)
+        kept: np.ndarray = np.isfinite(numpy(after)[0])
+        return kept
+
+    here = log(min(max(t, COLDEST), HOTTEST))
+    colder = [u for u in np.linspace(here, log(COLDEST), GRID) if u < here]
+    hotter = [u for u in np.linspace(here, log(HOTTEST), GRID) if u > here]
+    at_here = now if COLDEST <= t <= HOTTEST else final(here)
+    below, above = ([(here, at_here), *((float(u), final(u)) for u in side)] for side in (colder, hotter))
+    greedy = greedy_choice(numpy(before)[0]) if t > GREEDY else -1
+    for token in tokens:
+        for path, keeps in ((below, "><"), (above, "<>")):
+            side = keeps[0] if now[token] else keeps[1]
+            steps = [(a, b) for (a, ka), (b, kb) in pairwise(path) if ka[token] != kb[token]]
+            if t <= GREEDY and path is above and at_here[token] != now[token]:
+                yield token, "T", side, GREEDY, t, bool(now[token])
+            elif steps:
+                value = exp(_crossing(lambda u: _margin(run(u), token), *steps[0]))  # noqa: B023 (called at once)
+                yield token, "T", side, value, t, bool(now[token])
+            elif path is below and now[token] and token != greedy and t > GREEDY:
+                yield token, "T", ">", GREEDY, t, True
+
+
+def greedy_choice(logits: np.ndarray) -> int:
+    """The one token that a temperature of 0 keeps."""
+    return int(logits.argmax())
 
 
 def _margin(stages: Iterator[Passed], token: int) -> float:
@@ -113,8 +157,9 @@ def _margin(stages: Iterator[Passed], token: int) -> float:
     return distance
 
 
-def _crossing(function: Callable[[float], float], a: float, fa: float, b: float, fb: float) -> float:
+def _crossing(function: Callable[[float], float], a: float, b: float) -> float:
     """Where a function changes its sign between a and b: false position (Illinois), each third step a bisection."""
+    fa, fb = function(a), function(b)
     for turn in range(LONGEST):
         if abs(b - a) < TIGHT:
             break

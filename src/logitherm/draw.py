@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from logitherm.arrays import Array, count, like, namespace, numpy, weights
+from logitherm.arrays import Array, first, like, namespace, numpy, weights
 
 
 def draw(logits: Array, u: Any) -> np.ndarray:
@@ -17,7 +17,8 @@ def draw(logits: Array, u: Any) -> np.ndarray:
     Returns (rows,) int64 on the host. A removed token weighs nothing, so it is never drawn, whatever u is; the
     largest u below 1 still lies below the total, because u × total rounds to less than the total.
     """
-    xp = namespace(logits)
-    running = xp.cumsum(weights(logits), axis=-1)
-    reached = running <= like(u, logits)[:, None] * running[:, -1:]
-    return numpy(count(reached)[:, 0]).astype(np.int64)
+    w = weights(logits)
+    running = namespace(w).cumsum(w, axis=-1)
+    target = like(u, logits)[:, None] * running[:, -1:]
+    # A parallel scan may let the running mass waver in its last bit: a token without weight is never the first.
+    return numpy(first((running > target) & (w > 0))).astype(np.int64)

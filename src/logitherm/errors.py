@@ -21,11 +21,13 @@ class RecipeError(LogithermError, ValueError):
 class LogitsError(LogithermError, ValueError):
     """Logits that no token can be drawn from.
 
-    row: the index in the batch of the first bad row, or None if the whole array is wrong.
+    what: what is wrong with them.
+    row:  the first row of the batch that is wrong, or None if the whole array is.
     """
 
-    def __init__(self, message: str, row: int | None = None) -> None:
-        super().__init__(message)
+    def __init__(self, what: str, row: int | None = None) -> None:
+        super().__init__(what if row is None else f"row {row}: {what}")
+        self.what = what
         self.row = row
 
 

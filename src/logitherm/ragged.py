@@ -8,12 +8,20 @@ free places, and copies first only if a sibling has already written there.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Self
+from threading import Lock
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
 SPARE = 64
-"""Places to allocate beyond need, so that a copy to a larger buffer happens once in 64 appends or at doubling."""
+"""The fewest places to allocate beyond need. A buffer at least doubles, so that appending costs the same on average."""
+
+
+class Written(NamedTuple):
+    """How far each row of some buffers has been written, by whichever value; shared by all values on them."""
+
+    lengths: np.ndarray
+    lock: Lock
 
 
 class Ragged:
@@ -24,13 +32,13 @@ class Ragged:
     """
 
     def __init__(
-        self, arrays: Sequence[np.ndarray], lengths: Any, axis: int = 1, written: np.ndarray | None = None
+        self, arrays: Sequence[np.ndarray], lengths: Any, axis: int = 1, written: Written | None = None
     ) -> None:
         self.arrays = tuple(arrays)
         self.lengths = np.array(lengths, dtype=np.int64)
         self.lengths.flags.writeable = False
         self.axis = axis
-        self._written = self.lengths.copy() if written is None else written  # shared by all values on these buffers
+        self._written = written or Written(self.lengths.copy(), Lock())
 
     @property
     def rows(self) -> int:
@@ -45,14 +53,18 @@ class Ragged:
     def append(self, values: Sequence[np.ndarray], counts: Any = 1) -> Self:
         """Row i grows by the first counts[i] places of its values; `values` are laid out like `arrays`."""
         lengths = self.lengths + counts
-        fits = lengths.max(initial=0) <= self.places and bool((self._written == self.lengths).all())
-        base = self if fits else self._copied(max(int(lengths.max(initial=0)) + SPARE, self.places))
+        need = int(lengths.max(initial=0))
+        with self._written.lock:  # two threads may grow two continuations of one value
+            free = need <= self.places and bool((self._written.lengths == self.lengths).all())
+            if free:
+                self._written.lengths[:] = lengths
+        room = self.places if need <= self.places else max(need + SPARE, 2 * self.places)
+        base = self if free else self._copied(room)
         for buffer, new in zip(base.arrays, values, strict=True):
             target, source = np.moveaxis(buffer, self.axis, 1), np.moveaxis(new, self.axis, 1)
             for row, (start, end) in enumerate(zip(self.lengths.tolist(), lengths.tolist(), strict=True)):
                 target[row, start:end] = source[row, : end - start]
-        base._written[:] = lengths
-        return type(self)(base.arrays, lengths, self.axis, base._written)
+        return type(self)(base.arrays, lengths, self.axis, self._written if free else None)
 
     def take(self, rows: Sequence[int] | np.ndarray) -> Self:
         """These rows, in this order, in buffers of their own."""

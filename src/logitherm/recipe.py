@@ -23,6 +23,7 @@ from typing import Any
 from logitherm.errors import RecipeError
 from logitherm.rules import REGISTRY, MinP, Rule, Temperature, TopK, TopP
 from logitherm.sampler import MOST_RULES, Sampler
+from logitherm.schedule import SCHEDULES, Schedule
 
 FORMAT = 1
 LONGEST = 1_000_000
@@ -112,9 +113,10 @@ def to_json(sampler: Sampler) -> str:
 def from_json(text: str) -> Sampler:
     """A sampler from a JSON document."""
     try:
-        return from_dict(json.loads(text))
-    except (json.JSONDecodeError, RecursionError) as error:
+        data = json.loads(text)
+    except (ValueError, RecursionError) as error:
         raise RecipeError(f"this is not JSON: {error}") from None
+    return from_dict(data)
 
 
 def to_toml(sampler: Sampler) -> str:
@@ -128,9 +130,10 @@ def to_toml(sampler: Sampler) -> str:
 def from_toml(text: str) -> Sampler:
     """A sampler from a TOML document."""
     try:
-        return from_dict(tomllib.loads(text))
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        data = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
         raise RecipeError(f"this is not TOML: {error}") from None
+    return from_dict(data)
 
 
 @dataclass(frozen=True)
@@ -156,8 +159,8 @@ def load_recipe(spec: str | Path | Sampler | Rule) -> Sampler:
     name = str(spec).strip()
     if name in presets():
         return parse(presets()[name].recipe)
-    if name.endswith((".toml", ".json")) and "(" not in name:
-        return _read_file(Path(name))
+    if isinstance(spec, Path) or (name.endswith((".toml", ".json")) and ("(" not in name or Path(name).is_file())):
+        return _read_file(Path(spec))
     if name.isidentifier() and name not in REGISTRY:
         known = [*presets(), *REGISTRY]
         raise RecipeError(f"unknown preset {name!r}{_nearest(name, known)}; `logitherm recipes` lists them")
@@ -221,6 +224,10 @@ class _Infinity(ast.NodeTransformer):
 
 
 def _literal(node: ast.expr) -> Any:
+    """A Python literal, inf, or a schedule such as linear(1.2, 0.6, steps=50)."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in SCHEDULES:
+        named = {str(k.arg): _literal(k.value) for k in node.keywords}
+        return SCHEDULES[node.func.id](*map(_literal, node.args), **named)
     return ast.literal_eval(_Infinity().visit(node))
 
 
@@ -235,7 +242,7 @@ def _build(name: str, positional: Sequence[Any], named: Iterable[tuple[str, Any]
             raise RecipeError(f"{name} has no parameter {key!r}{_nearest(key, known)}; it takes {', '.join(known)}")
         if key in values:
             raise RecipeError(f"{name} got {key} twice")
-        values[key] = _number(value) if "ok" in known[key].metadata else value
+        values[key] = value if "options" in known[key].metadata else _number(value)
     needed = [f.name for f in known.values() if f.name not in values and f.default is f.default_factory]
     if needed:
         raise RecipeError(f"{name} needs {needed[0]}: {name}({needed[0]}=…)")
@@ -260,22 +267,33 @@ def _nearest(name: str, known: Any) -> str:
 
 
 def _finite(value: Any) -> Any:
-    """The value with every infinity as the string that JSON can carry."""
+    """The value as JSON can carry it: infinities and schedules as strings."""
     if isinstance(value, dict):
         return {k: _finite(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
         return [_finite(v) for v in value]
-    return "inf" if value == inf else value
+    return str(value) if isinstance(value, Schedule) or value in (inf, -inf) else value
 
 
 def _number(value: Any) -> Any:
-    """A number from a JSON file, which spells infinity "inf"; anything else as it is."""
+    """A number from a file, which spells infinities "inf" and "-inf", and schedules as text; anything else as it is."""
     if isinstance(value, list):
         return [_number(v) for v in value]
-    return inf if value == "inf" else value
+    if value in ("inf", "-inf"):
+        return float(value)
+    if isinstance(value, str) and value.partition("(")[0] in SCHEDULES:
+        return _read_value(value)
+    return value
+
+
+def _read_value(text: str) -> Any:
+    try:
+        return _literal(ast.parse(text, mode="eval").body)
+    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
+        raise RecipeError(f"cannot read the schedule {text[:60]!r}; it is written linear(1.2, 0.6, steps=50)") from None
 
 
 def _toml(value: Any) -> str:
     if isinstance(value, tuple):
         return f"[{', '.join(map(_toml, value))}]"
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
+    return json.dumps(str(value), ensure_ascii=False) if isinstance(value, str | Schedule) else repr(value)

@@ -10,6 +10,7 @@ The body uses `*`, `^`, `>>`, `&` only: it runs on Python integers (fastest for 
 from __future__ import annotations
 
 import hashlib
+import operator
 from functools import cache
 from typing import Any
 
@@ -44,14 +45,16 @@ def uniform(seed: Any, position: Any, lane: int = DRAW) -> Any:
     seed:     the row's seed, 0 … 2⁶⁴ − 1; the Philox key.
     position: how many tokens the row has drawn so far, 0 …; the low half of the counter.
     lane:     who asks: 0 is the draw, others come from `lane("xtc#1")`; the high half of the counter.
-    Integers give a float; uint64 arrays of one shape give a float64 array.
+    Integers give a float; integer arrays, which are broadcast together, give a float64 array.
     The 53 bits are the upper ones of the 64-bit word (second word · 2³² + first word).
     """
-    if isinstance(seed, np.ndarray) and seed.size <= 8:  # plain integers beat NumPy until about eight rows
-        pairs = zip(seed.tolist(), np.broadcast_to(position, seed.shape).tolist(), strict=True)
-        return np.array([uniform(s, p, lane) for s, p in pairs])
-    if isinstance(seed, np.ndarray):
-        seed, position = seed.astype(np.uint64), np.asarray(position).astype(np.uint64)
+    if isinstance(seed, np.ndarray) or isinstance(position, np.ndarray):
+        seed, position = (x.astype(np.uint64) for x in np.broadcast_arrays(seed, position))
+        if seed.size <= 8:  # plain integers beat NumPy until about eight rows
+            pairs = zip(seed.ravel().tolist(), position.ravel().tolist(), strict=True)
+            return np.array([uniform(s, p, lane) for s, p in pairs]).reshape(seed.shape)
+    else:
+        seed, position = operator.index(seed), operator.index(position)
     low, high, _, _ = philox((position & WORD, position >> 32, lane & WORD, lane >> 32), (seed & WORD, seed >> 32))
     return ((high << 32 | low) >> 11) * 2.0**-53
 

@@ -72,10 +72,10 @@ class Sampler:
         state = State.start(prompts, seed, rows)
         need = int(state.row.max(initial=-1)) + 1
         for rule in self.rules:
-            for name, value in rule.parameters().items():
-                if isinstance(value, tuple) and len(value) < need:
+            for name, values in rule.per_row().items():
+                if values < need:
                     raise RecipeError(
-                        f"{type(rule).__name__}.{name} must have a value for each of the {need} rows; got {len(value)}"
+                        f"{type(rule).__name__}.{name} must have a value for each of the {need} rows; got {values}"
                     )
         return replace(state, memory=tuple(rule.init(len(state)) for rule in self.rules))
 
@@ -168,13 +168,12 @@ def _blame(where: str, logits: Array) -> None:
     """Raise for the first row that no token can be drawn from."""
     values = numpy(logits)
     for row, line in enumerate(values):
-        name = f"row {row}" if len(values) > 1 else "the row"
         if np.isnan(line).any():
-            raise LogitsError(f"{name}: NaN {where}, first at token {int(np.isnan(line).argmax())}", row)
+            raise LogitsError(f"NaN {where}, first at token {int(np.isnan(line).argmax())}", row)
         if np.isposinf(line).any():
-            raise LogitsError(f"{name}: +inf {where}, first at token {int(np.isposinf(line).argmax())}", row)
+            raise LogitsError(f"+inf {where}, first at token {int(np.isposinf(line).argmax())}", row)
         if np.isneginf(line).all():
-            raise LogitsError(f"{name}: every token was removed {where}; the chain must leave at least one", row)
+            raise LogitsError(f"every token was removed {where}; the chain must leave at least one", row)
 
 
 Rule.chain = Sampler

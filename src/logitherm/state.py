@@ -15,6 +15,7 @@ from logitherm.arrays import Array, entropy, like, log_softmax, numpy
 from logitherm.errors import PromptError, RecipeError
 from logitherm.ragged import Ragged
 from logitherm.rng import uniform
+from logitherm.schedule import Schedule
 
 Memory = tuple[Any, ...]
 """One entry a rule: None, or an array whose first axis is the rows."""
@@ -44,6 +45,16 @@ def row_seeds(seed: int | Sequence[int] | np.ndarray | None, rows: int) -> np.nd
     return np.array([s % 2**64 for s in given], dtype=np.uint64)
 
 
+def whole(name: str, values: Any, below: int = 2**63, error: type[Exception] = RecipeError) -> np.ndarray:
+    """Whole numbers from 0 up to below a bound, as an int64 array; an error if something else is among them."""
+    array = np.asarray(values)
+    if array.size == 0:
+        return np.zeros(0, dtype=np.int64)
+    if array.ndim != 1 or array.dtype.kind not in "iu" or array.min() < 0 or array.max() >= below:
+        raise error(f"{name} must be whole numbers in [0, {below}); got {values!r}")
+    return array.astype(np.int64)
+
+
 @dataclass(frozen=True, eq=False)
 class State:
     """Where each row stands. Immutable; every field has rows first.
@@ -69,14 +80,15 @@ class State:
         rows: Sequence[int] | None = None,
     ) -> State:
         """Rows that have read their prompts and drawn nothing."""
-        lengths = np.array([len(p) for p in prompts], dtype=np.int64)
-        ids = np.zeros((len(prompts), int(lengths.max(initial=0))), dtype=np.int64)
-        for row, prompt in enumerate(prompts):
+        read = [whole("the ids of a prompt", prompt, error=PromptError) for prompt in prompts]
+        lengths = np.array([len(prompt) for prompt in read], dtype=np.int64)
+        ids = np.zeros((len(read), int(lengths.max(initial=0))), dtype=np.int64)
+        for row, prompt in enumerate(read):
             ids[row, : len(prompt)] = prompt
-        if (ids < 0).any():
-            raise PromptError(f"token ids must be 0 or more; got {ids.min()}")
-        numbers = np.asarray(range(len(prompts)) if rows is None else rows, dtype=np.int64)
-        return cls(Ragged([ids], lengths), lengths, row_seeds(seed, len(prompts)), numbers)
+        numbers = whole("rows", list(range(len(read)) if rows is None else rows))
+        if len(numbers) != len(read):
+            raise RecipeError(f"rows must be one number for each of the {len(read)} prompts; got {len(numbers)}")
+        return cls(Ragged([ids], lengths), lengths, row_seeds(seed, len(read)), numbers)
 
     def __len__(self) -> int:
         return len(self.prompt)
@@ -102,7 +114,7 @@ class State:
         seed: new seeds for the taken rows. Needed when a row is taken twice, for copies with one seed would draw the
               same tokens; pass `state.seed[rows]` if that is what you want.
         """
-        index = np.asarray(rows, dtype=np.int64)
+        index = whole("State.take's rows", np.asarray(rows), below=len(self))
         if seed is None and len(np.unique(index)) < len(index):
             raise RecipeError(f"State.take needs seed= when a row is taken twice; got rows {index.tolist()}")
         return State(
@@ -151,11 +163,19 @@ class At:
     memory: Any = None
     lane: int = 0
 
-    def column(self, parameter: Any) -> Any:
-        """A parameter ready to meet logits: a number as it is, a tuple as the (rows, 1) values of the present rows."""
-        if not isinstance(parameter, tuple):
-            return parameter
-        return like([parameter[row] for row in self.state.row.tolist()], self.raw)[:, None]
+    def values(self, parameter: Any) -> list[Any]:
+        """A parameter's value for each present row: the number, the row's own of a tuple, or the schedule's."""
+        if isinstance(parameter, Schedule):
+            return [parameter.at(position) for position in self.state.position.tolist()]
+        if isinstance(parameter, tuple):
+            return [parameter[row] for row in self.state.row.tolist()]
+        return [parameter] * len(self.state)
+
+    def column(self, parameter: Any, function: Callable[[Any], Any] = lambda value: value) -> Any:
+        """A parameter, or a function of it, ready to meet logits: one number, or (rows, 1) if rows may differ."""
+        if not isinstance(parameter, tuple | Schedule):
+            return function(parameter)
+        return like([function(value) for value in self.values(parameter)], self.raw)[:, None]
 
     def uniform(self) -> Array:
         """(rows, 1) one coin a row in [0, 1), from this rule's lane at this position."""

@@ -124,7 +124,7 @@ def test_prompts_from_arguments_files_and_standard_input(tmp_path):
 def test_show_steps_prints_the_growing_sentence():
     result = ok("generate", TEXT, "--show-steps", "--temperature", "0.5", "--seed", "2", "--max-new-tokens", "4")
     head, *lines = result.stdout.splitlines()
-    assert head.split() == ["step", "p", "drawn", "T", "entropy", "kept"]
+    assert head.split() == ["step", "final", "p", "T", "raw", "nats", "kept"]
     sentences = [line.partition(TEXT)[2] for line in lines]
     assert len(lines) == 4
     assert all(after.startswith(before) for before, after in itertools.pairwise(sentences))
@@ -206,13 +206,15 @@ def test_explain_logits_is_the_contract():
     assert [s["stage"] for s in data["stages"]] == ["raw", "after top_k(3)", "after top_p(0.8)"]
     assert [t["text"] for t in data["stages"][0]["tokens"]] == ["nice", "hot"]
     assert data["draw"]["text"] == "hot"
-    assert data == lt.explain(
+    library = lt.explain(
         recipe="top_k(3) | top_p(0.8)",
         logits=[1.2, 2.0, 3.5, 3.0, 1.8, 1.0],
         tokens=["wonderful", "cloudy", "nice", "hot", "gloomy", "delicious"],
         top=2,
         seed=7,
-    ).to_dict() | {"stages": data["stages"], "critical": data["critical"]}
+    )
+    assert data == json.loads(json.dumps(library.to_dict()))
+    assert data["critical"]
 
 
 def test_explain_reads_numpy_files(tmp_path):
@@ -377,6 +379,48 @@ def test_a_recipe_file_with_a_typo_names_the_file(tmp_path):
     result = run("generate", TEXT, "-r", str(file))
     assert result.returncode == 2
     assert result.stderr == f"error: {file}: top_p has no parameter 'q'; it takes p\n"
+
+
+def test_streams_that_are_closed_or_full():
+    for tail in ("<&-", ">&-", "2>&-", "<&- >&- 2>&-"):
+        shell = f"{sys.executable} -m logitherm.cli.main generate {tail}"
+        done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        assert done.returncode == 2, tail
+        assert "Traceback" not in done.stderr
+    full = subprocess.run(["bash", "-c", " ".join(COMMAND) + " generate x > /dev/full"], capture_output=True, text=True)
+    assert full.returncode == 1
+    assert full.stderr.splitlines()[2:] == ["error: No space left on device"]
+
+
+def test_a_prompt_that_is_no_text():
+    done = subprocess.run([*COMMAND, "generate", b"\xff\xfe"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "error: the prompt must be valid Unicode text" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"PK\x03\x04 no zip", b"\x93NUMPY\x01\x00", np.array(["a"]), np.array([1j]), np.zeros(2, "datetime64[s]")],
+    ids=["empty", "zip", "cut", "text", "complex", "dates"],
+)
+def test_numpy_files_that_hold_no_logits(tmp_path, content):
+    file = tmp_path / "row.npy"
+    if isinstance(content, bytes):
+        file.write_bytes(content)
+    else:
+        np.save(file, content)
+    result = run("explain", "--logits", str(file))
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "Traceback" not in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_text_is_no_markup():
+    prompt = ":smile: [bold]x[/bold] "
+    assert ok("generate", prompt, "--echo", "--max-new-tokens", "1").stdout.startswith(prompt)
+    shown, _ = in_terminal(["generate", prompt, "--max-new-tokens", "1"], width=120)
+    assert ":smile: [bold]x[/bold]" in shown
+    assert "t_max=[inf, 2.0])" in ok("explain", TEXT, "-r", "dynamic_temperature(1.0, t_max=[inf, 2.0])").stdout
 
 
 def test_bytes_that_are_not_text_on_standard_input():

@@ -188,6 +188,15 @@ def test_wrong_prompts(nutshell):
         nutshell.step([1], cache)
 
 
+def cut(tokenizer, size):
+    """The same tokenizer with fewer tokens, and without the merges that need the others."""
+    model = tokenizer["model"]
+    model["vocab"] = {token: i for token, i in model["vocab"].items() if i < size}
+    pairs = [(m.split(" ") if isinstance(m, str) else m, m) for m in model["merges"]]
+    model["merges"] = [m for (a, b), m in pairs if {a, b, a + b} <= model["vocab"].keys()]
+    return tokenizer
+
+
 def test_wrong_folders(tmp_path):
     with pytest.raises(ModelError, match=r"there is no model 'nutshel'; known are nutshell, toy"):
         load_model("nutshel")
@@ -196,6 +205,16 @@ def test_wrong_folders(tmp_path):
     for file in ("model.onnx", "tokenizer.json", "model.json"):
         shutil.copyfile(NUTSHELL / file, tmp_path / file)
     assert OnnxModel(tmp_path).name == "nutshell"
+    smaller = json.loads((tmp_path / "tokenizer.json").read_text())
+    (tmp_path / "tokenizer.json").write_text(json.dumps(cut(smaller, 4000)))
+    with pytest.raises(ModelError, match="the model gives 4096 logits, the tokenizer has 4000 tokens"):
+        OnnxModel(tmp_path)
+    smaller["model"]["merges"] = []
+    smaller["model"]["vocab"] = {("▁" + t if i == 500 else t): i for t, i in smaller["model"]["vocab"].items()}
+    (tmp_path / "tokenizer.json").write_text(json.dumps(smaller))
+    with pytest.raises(ModelError, match="no byte-level BPE: token 500 is written '▁"):
+        OnnxModel(tmp_path)
+    shutil.copyfile(NUTSHELL / "tokenizer.json", tmp_path / "tokenizer.json")
     for file, message in [
         ("model.json", "cannot read .*model.json"),
         ("tokenizer.json", "cannot read the tokenizer"),

@@ -47,6 +47,15 @@ def test_top_p_counts_mass_among_what_it_receives():
     assert kept(TopP(0.5), FOUR) == [True, True, False, False]
 
 
+@pytest.mark.parametrize(
+    ("p", "rows"), [(0.5, [(0.6, 0.3, 0.1), (0.4, 0.2, 0.2, 0.2), (0.5, 0.25, 0.25)]), (0.1, [(0.7, 0.07, 0.23)])]
+)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_min_p_keeps_a_token_whose_ratio_is_exactly_p(p, rows, dtype):
+    for row in rows:
+        assert kept(MinP(p), np.log([row]).astype(dtype)) == [x >= p * max(row) - 1e-9 for x in row]
+
+
 def test_errors_name_the_parameter():
     for build, message in [
         (lambda: MinP(1.5), "MinP.p must be in [0, 1]; got 1.5"),

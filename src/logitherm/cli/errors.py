@@ -43,5 +43,9 @@ def friendly(command: Callable[P, None]) -> Callable[P, None]:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains again while it exits
             complain("the output was closed before everything was written")
             raise typer.Exit(WRONG) from None
+        except OSError as error:  # a full disk, say
+            complain(error.strerror or error)
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(WRONG) from None
 
     return run

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Annotated
+from zipfile import BadZipFile
 
 import numpy as np
 import typer
@@ -69,11 +70,13 @@ def _read_logits(text: str) -> np.ndarray:
     """Numbers with commas between them, or a .npy file of one row."""
     if text.endswith(".npy"):
         try:
-            return np.asarray(np.load(Path(text), allow_pickle=False), dtype=np.float64)
-        except (OSError, ValueError, EOFError) as error:
-            raise LogitsError(
-                f"cannot read the logits file {text}: {getattr(error, 'strerror', None) or error}"
-            ) from None
+            row = np.load(Path(text), allow_pickle=False)
+        except (OSError, ValueError, TypeError, EOFError, MemoryError, BadZipFile) as error:
+            why = getattr(error, "strerror", None) or error or type(error).__name__
+            raise LogitsError(f"cannot read the logits file {text}: {why}") from None
+        if not isinstance(row, np.ndarray) or row.dtype.kind not in "fiu":
+            raise LogitsError(f"the logits file {text} must hold one array of real numbers")
+        return row.astype(np.float64)
     try:
         return np.array([float(part) for part in text.split(",")])
     except ValueError:

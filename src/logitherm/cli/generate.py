@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from logitherm import api
 from logitherm.cli import options
@@ -16,7 +17,7 @@ from logitherm.errors import RecipeError
 from logitherm.generation.loop import Generation, Run
 from logitherm.show.table import number, printable
 
-STEPS = "step  p drawn   T       entropy  kept"
+STEPS = "step  final p   T       raw nats kept"
 
 
 @friendly
@@ -78,10 +79,9 @@ def generate(
         else:
             _print_texts(run, sys.stdout.isatty() if echo is None else echo)
     except KeyboardInterrupt:
+        run.interrupt()
         if as_json:
             _print_json([text for text in run.texts if text.tokens])
-        else:
-            print(flush=True)
         raise typer.Exit(INTERRUPTED) from None
     if as_json:
         _print_json(run.texts)
@@ -113,22 +113,29 @@ def _print_steps(run: Run) -> None:
 
 def _print_texts(run: Run, echo: bool) -> None:
     """The texts in order: the one whose turn it is as it comes, the others when their turn is there."""
-    console = Console(highlight=False)
     turn, shown = 0, 0
-    _open(console, run, turn, echo)
-    for _ in run:
-        shown += _write(run.texts[turn].text[shown:])
-        while run.texts[turn].stop != "interrupted" and turn + 1 < len(run.texts):
-            turn += 1
-            print("\n")
-            _open(console, run, turn, echo)
-            shown = _write(run.texts[turn].text)
+    _open(run, turn, echo)
+    try:
+        for _ in run:
+            shown += _write(run.texts[turn].text[shown:])
+            while run.texts[turn].stop != "interrupted" and turn + 1 < len(run.texts):
+                turn += 1
+                print("\n")
+                _open(run, turn, echo)
+                shown = _write(run.texts[turn].text)
+    except KeyboardInterrupt:
+        run.interrupt()
+        _write(run.texts[turn].text[shown:] + "\n")
+        raise
     print()
 
 
-def _open(console: Console, run: Run, turn: int, echo: bool) -> None:
-    if echo:
-        console.print(printable(run.texts[turn].prompt), style="dim", end="", soft_wrap=True, markup=False)
+def _open(run: Run, turn: int, echo: bool) -> None:
+    prompt = run.texts[turn].prompt
+    if echo and sys.stdout.isatty():
+        Console(highlight=False).print(Text(printable(prompt), "dim"), end="", soft_wrap=True)
+    elif echo:
+        _write(prompt)
 
 
 def _write(text: str) -> int:

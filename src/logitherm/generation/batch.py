@@ -34,8 +34,8 @@ class Batch:
         self._cache: Any = None
         self._logits: Any = None
 
-    def admit(self) -> list[int]:
-        """Let waiting rows join while there is room; returns their numbers."""
+    def admit(self) -> bool:
+        """Let waiting rows join while there is room; false if there is no row at all."""
         room = min(self._size - len(self.rows), len(self._waiting) - self._next)
         new = list(range(self._next, self._next + room))
         self._next += room
@@ -48,7 +48,7 @@ class Batch:
                 self._state, self._cache = self._state.join(state), self._cache.join(cache)
                 self._logits = namespace(logits).concatenate([self._logits, logits])
             self.rows += new
-        return new
+        return bool(self.rows)
 
     def draw(self) -> tuple[Step | None, State | None, dict[int, LogitsError]]:
         """Draw one token for every row; rows that cannot be drawn from leave.
@@ -62,7 +62,7 @@ class Batch:
             except LogitsError as error:
                 if error.row is None:
                     raise
-                failed[self.rows[error.row]] = error
+                failed[self.rows[error.row]] = LogitsError(error.what, self.rows[error.row])
                 self.leave([self.rows[error.row]])
         return None, None, failed
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
 
 from logitherm.errors import PromptError, RecipeError
 from logitherm.generation.batch import Batch
@@ -87,6 +89,28 @@ class Generation:
         return data | ({"error": self.error} if self.error else {})
 
 
+def at_least(name: str, value: object, least: int) -> None:
+    """RecipeError if the value is no whole number, or below the least one."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise RecipeError(f"{name} must be a whole number >= {least}; got {value!r}")
+
+
+def read_prompt(model: Model, prompt: str | None) -> list[int]:
+    """The ids of a prompt; PromptError if it is empty or longer than the model's context."""
+    if not isinstance(prompt, str):
+        raise PromptError(f"a prompt must be text; got {prompt!r}")
+    if not prompt:
+        raise PromptError("the prompt is empty; give the model some text to go on from")
+    try:
+        prompt.encode()
+    except UnicodeEncodeError:
+        raise PromptError(f"the prompt must be valid Unicode text; got {ascii(prompt)[:60]}") from None
+    ids = model.vocabulary.encode(prompt)
+    if model.context is not None and len(ids) > model.context:
+        raise PromptError(f"the prompt has {len(ids):,} tokens; {model.name} holds {model.context:,}")
+    return ids
+
+
 @dataclass(frozen=True)
 class Limits:
     """When a row ends, apart from the model's own end.
@@ -99,13 +123,14 @@ class Limits:
     stop: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if not isinstance(self.max_new_tokens, int) or self.max_new_tokens < 1:
-            raise RecipeError(f"max_new_tokens must be a whole number >= 1; got {self.max_new_tokens!r}")
+        at_least("max_new_tokens", self.max_new_tokens, 1)
         StopStrings(self.stop)
 
 
 class Run:
     """Prompts on their way to texts. Iterate over it for pieces as they come; `texts` holds what there is at any time.
+
+    A loop over it may be left and taken up again.
 
     prompts: one text a row. Checked here, before any work: PromptError if one is empty or longer than the context.
     seed:    as in `Sampler.start`.
@@ -123,8 +148,7 @@ class Run:
         size: int = 16,
         details: bool = False,
     ) -> None:
-        if not isinstance(size, int) or size < 1:
-            raise RecipeError(f"batch_size must be a whole number >= 1; got {size!r}")
+        at_least("batch_size", size, 1)
         self._model = model
         self._sampler = sampler.bind(model.vocabulary)
         self._limits = limits
@@ -137,14 +161,26 @@ class Run:
         self._characters = [Detokeniser() for _ in prompts]
         seeds = start.seed.tolist()
         self.texts = [Generation(p, s, str(sampler)) for p, s in zip(prompts, seeds, strict=True)]
+        self._going = self._go()
 
     def __iter__(self) -> Iterator[Piece]:
+        return self._going
+
+    def interrupt(self) -> None:
+        """Nobody will go on: what was held back, because it might begin a stop string, joins the texts."""
+        self._going.close()
+        for text, ends in zip(self.texts, self._ends, strict=True):
+            text.text += ends.flush()
+
+    def _go(self) -> Generator[Piece, None, None]:
         batch = self._batch
-        while batch.admit() or batch.rows:
+        while batch.admit():
             step, before, failed = batch.draw()
             for row, error in failed.items():
+                text = self._ends[row].flush()
+                self.texts[row].text += text
                 self.texts[row].stop, self.texts[row].error = "error", str(error)
-                yield Piece(row, "", None, "error")
+                yield Piece(row, text, None, "error")
             if step is None or before is None:
                 continue
             pieces = list(self._pieces(batch.rows, step, before))
@@ -177,15 +213,3 @@ class Run:
         if self._model.context is not None and self._lengths[row] + count > self._model.context:
             return text + ends.flush(), "context"
         return text, None
-
-
-def read_prompt(model: Model, prompt: str) -> list[int]:
-    """The ids of a prompt; PromptError if it is empty or longer than the model's context."""
-    if not isinstance(prompt, str):
-        raise PromptError(f"a prompt must be text; got {prompt!r}")
-    if not prompt:
-        raise PromptError("the prompt is empty; give the model some text to go on from")
-    ids = model.vocabulary.encode(prompt)
-    if model.context is not None and len(ids) > model.context:
-        raise PromptError(f"the prompt has {len(ids):,} tokens; {model.name} holds {model.context:,}")
-    return ids

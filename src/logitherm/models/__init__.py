@@ -37,7 +37,7 @@ def load_model(name: str | Path | None = None) -> Model:
     name: "nutshell" (the default, shipped with Logitherm), "toy" (no weights), or a folder made by training/export.py.
     Raises ModelError if there is no such model, BackendUnavailable if a package that it needs is missing.
     """
-    return _load(str(name or DEFAULT))
+    return _load(DEFAULT if name is None else str(name))
 
 
 @cache

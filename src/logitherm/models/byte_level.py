@@ -57,4 +57,7 @@ class ByteLevel:
         if special is not None:
             return b"" if special.special else str(special.content).encode()
         piece: str = self._tokenizer.id_to_token(token) or ""
-        return bytes(alphabet()[c] for c in piece)
+        try:
+            return bytes(alphabet()[c] for c in piece)
+        except KeyError:
+            raise ModelError(f"the tokenizer is no byte-level BPE: token {token} is written {piece!r}") from None

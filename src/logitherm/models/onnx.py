@@ -2,7 +2,7 @@
 one.
 
 A folder holds model.onnx (its inputs and outputs are described in training/export.py), tokenizer.json and model.json
-(name, about, parameters, context, start, eos). Nothing here needs torch.
+(name, context, start, eos, and for people about and parameters). Nothing here needs torch.
 """
 
 from __future__ import annotations
@@ -43,11 +43,9 @@ class OnnxModel:
                 raise ModelError(f"the model folder {folder} has no {name}; training/export.py writes such folders")
         try:
             card: dict[str, Any] = json.loads((folder / "model.json").read_text("utf-8"))
-            self.name: str = card["name"]
-            self.about: str = card["about"]
-            self.parameters: int = card["parameters"]
-            self.context: int | None = card["context"]
-            start, eos = card["start"], card["eos"]
+            self.name = str(card["name"])
+            self.context: int | None = int(card["context"])
+            start, eos = int(card["start"]), [int(token) for token in card["eos"]]
         except (ValueError, KeyError, TypeError) as error:
             raise ModelError(f"cannot read {folder / 'model.json'}: {error!r}") from None
         self.vocabulary = ByteLevel(folder / "tokenizer.json", start, eos)
@@ -56,6 +54,11 @@ class OnnxModel:
         if not self._caches:
             raise ModelError(f"{folder / 'model.onnx'} has no inputs key.0, value.0 …; training/export.py writes them")
         _, self._heads, _, self._width = self._session.get_inputs()[-1].shape
+        width = self._session.get_outputs()[0].shape[1]
+        if width != self.vocabulary.size:
+            raise ModelError(
+                f"{folder}: the model gives {width} logits, the tokenizer has {self.vocabulary.size} tokens"
+            )
 
     def prefill(self, rows: Sequence[Sequence[int]]) -> tuple[np.ndarray, Ragged]:
         """Next-token logits (rows, vocabulary) float32 after the prompts, and the cache.

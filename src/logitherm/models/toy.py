@@ -63,8 +63,6 @@ class Toy:
     """The model of the last four bytes. Logits are float64; the cache is the tokens themselves."""
 
     name = "toy"
-    about = "No weights: it counts which byte followed the last four in a short text. For tests and lessons."
-    parameters = 0
     context: int | None = None
     vocabulary = Bytes()
 

@@ -21,14 +21,18 @@ from typing import Any, ClassVar, Self
 
 from logitherm.arrays import Array, greedy, keep, namespace
 from logitherm.errors import RecipeError
+from logitherm.schedule import Schedule
 from logitherm.state import At, Step
 from logitherm.vocabulary import Vocabulary
 
 REGISTRY: dict[str, type[Rule]] = {}
 """Every rule by name; a subclass with a name enrols itself, here and in the tests of the laws."""
 
-Numbers = float | tuple[float, ...]
-"""A parameter: one number, or a tuple with one number a row."""
+Numbers = float | tuple[float, ...] | Schedule
+"""A parameter: one number, a tuple with one number a row, or a schedule over the position."""
+
+SLACK = 1e-6
+"""top_p and min_p lower their p by this fraction: what should be exactly p and was rounded up or down still counts."""
 
 GREEDY = 1e-6
 """A temperature at or below this keeps one token."""
@@ -52,13 +56,39 @@ def choice(*options: str, default: str) -> Any:
     return field(default=default, metadata={"options": options})
 
 
+def listed(entry: Callable[[str, Any], Any], allowed: str, *, unit: str, default: Any = MISSING) -> Any:
+    """A parameter of a rule that is one list for all rows, such as token ids.
+
+    entry: reads one entry; it is called with the parameter's name and the entry, and raises RecipeError.
+    """
+    return field(default=default, metadata={"entry": entry, "allowed": f"a list of {allowed}", "unit": unit})
+
+
+def whole(name: str, value: Any) -> int:
+    """A whole number ≥ 0, such as a token id."""
+    return int(_number(name, value, {"allowed": "a list of whole numbers >= 0", "ok": lambda v: v >= 0, "whole": True}))
+
+
 def checked(name: str, value: Any, meta: Mapping[str, Any]) -> Any:
-    """The value in its canonical type (float, int, str, or a tuple of numbers); RecipeError if it is not allowed."""
+    """The value in its canonical type (number, word, schedule, or tuple); RecipeError if it is not allowed."""
+    if not meta:
+        raise TypeError(f"{name} must be made by parameter(…), choice(…) or listed(…) of logitherm.rules.base")
+    several = isinstance(value, list | tuple) or getattr(value, "ndim", None) == 1
     if "options" in meta:
         if value not in meta["options"]:
             raise RecipeError(f"{name} must be one of {', '.join(map(repr, meta['options']))}; got {value!r}")
         return value
-    if isinstance(value, list | tuple) or getattr(value, "ndim", None) == 1:
+    if "entry" in meta:
+        if not several:
+            raise RecipeError(f"{name} must be {meta['allowed']}; got {value!r}")
+        return tuple(meta["entry"](name, entry) for entry in value)
+    if isinstance(value, Schedule):
+        if meta["whole"]:
+            raise RecipeError(f"{name} must be {meta['allowed']}, and whole numbers have no schedule; got {value}")
+        for bound in (value.start, value.end):
+            _number(name, bound, meta)
+        return value
+    if several:
         if not len(value):
             raise RecipeError(f"{name} must have one value a row; got an empty {type(value).__name__}")
         return tuple(_number(name, v, meta) for v in value)
@@ -75,18 +105,15 @@ def _number(name: str, value: Any, meta: Mapping[str, Any]) -> float:
             raise ValueError
     except (TypeError, ValueError, OverflowError):
         raise RecipeError(f"{name} must be {meta['allowed']}; got {value!r}") from None
-    return number
-
-
-def each(value: Any, function: Callable[[Any], Any]) -> Any:
-    """The function of a parameter: of the number, or of each number of a tuple."""
-    return tuple(map(function, value)) if isinstance(value, tuple) else function(value)
+    return number + 0.0 if isinstance(number, float) else number  # −0.0 is written as 0.0
 
 
 def literal(value: Any) -> str:
     """A parameter's value as recipe text."""
     if isinstance(value, tuple):
         return f"[{', '.join(map(literal, value))}]"
+    if isinstance(value, Schedule):
+        return str(value)
     return repr(value)  # floats print inf as inf, which recipes read
 
 
@@ -97,7 +124,7 @@ class Rule(ABC):
     name:     what recipes call it.
     neutral:  the parameters at which it is bitwise the identity, or None if there are none.
     examples: parameters at which it is not neutral; the tests of the laws run on them.
-    Every parameter is a field made by `parameter` or `choice`; the first is positional in recipe text.
+    Every parameter is a field made by `parameter`, `choice` or `listed`; the first is positional in recipe text.
     """
 
     name: ClassVar[str] = ""
@@ -109,13 +136,18 @@ class Rule(ABC):
         super().__init_subclass__(**kwargs)
         if not name:
             return  # a family of rules, such as Cutoff
-        if name in REGISTRY and REGISTRY[name].__qualname__ != cls.__qualname__:
-            raise RecipeError(f"the rule name {name!r} is taken by {REGISTRY[name].__qualname__}; choose another")
+        taken = REGISTRY.get(name, cls)
+        if (taken.__module__, taken.__qualname__) != (cls.__module__, cls.__qualname__):  # but a module may be reloaded
+            raise RecipeError(
+                f"the rule name {name!r} is taken by {taken.__module__}.{taken.__qualname__}; choose another"
+            )
         cls.name = name
         REGISTRY[name] = cls
 
     def __post_init__(self) -> None:
         for f in fields(self):
+            if getattr(self, f.name) is None and f.default is None:
+                continue  # not given
             value = checked(f"{type(self).__name__}.{f.name}", getattr(self, f.name), f.metadata)
             object.__setattr__(self, f.name, value)
 
@@ -134,6 +166,11 @@ class Rule(ABC):
     def bind(self, vocabulary: Vocabulary) -> Self:
         """The rule with what it needs of a model's vocabulary filled in; most rules need nothing."""
         return self
+
+    def per_row(self) -> dict[str, int]:
+        """For how many rows each parameter has values, where it has one a row."""
+        numbers = [f.name for f in fields(self) if "ok" in f.metadata]
+        return {name: len(getattr(self, name)) for name in numbers if isinstance(getattr(self, name), tuple)}
 
     def parameters(self) -> dict[str, Any]:
         """The parameters that differ from their defaults, by name, the first one always."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf, isfinite
-from operator import gt
 from typing import Any
 
 from logitherm.arrays import (
@@ -26,6 +25,7 @@ from logitherm.arrays import (
 )
 from logitherm.errors import RecipeError
 from logitherm.rules.base import Numbers, Tempering, choice, parameter
+from logitherm.schedule import Schedule
 from logitherm.state import At
 
 
@@ -137,7 +137,12 @@ class DynamicTemperature(Tempering, name="dynamic_temperature"):
     def __post_init__(self) -> None:
         super().__post_init__()
         low, high = (v if isinstance(v, tuple) else (v,) for v in (self.t_min, self.t_max))
-        if any(a > b for a in low for b in high) and (1 in (len(low), len(high)) or any(map(gt, low, high))):
+        pairs = (
+            zip(low * len(high), high * len(low), strict=True)
+            if 1 in (len(low), len(high))
+            else zip(low, high, strict=False)
+        )
+        if any(not isinstance(a, Schedule) and not isinstance(b, Schedule) and a > b for a, b in pairs):
             raise RecipeError(f"DynamicTemperature.t_min must be at most t_max; got {self.t_min!r} > {self.t_max!r}")
 
     def temperature(self, logits: Array, at: At) -> Array:

@@ -5,12 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from logitherm.arrays import Array, before, count, descending, gather, keep, namespace, softmax, weights
-from logitherm.rules.base import Cutoff, Numbers, each, parameter
+from logitherm.rules.base import SLACK, Cutoff, Numbers, parameter
 from logitherm.state import At
-
-SLACK = 1e-6
-"""top_p's p is lowered by this fraction, so that a mass that should be exactly p and was rounded up still counts as
-p."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +31,7 @@ class TopK(Cutoff, name="top_k"):
     def cutoff(self, logits: Array, at: At) -> Array:
         """The k-th largest logit; the smallest of all where k is off."""
         size = logits.shape[-1]
-        return gather(descending(logits), at.column(each(self.k, lambda k: (k if 0 < k < size else size) - 1)))
+        return gather(descending(logits), at.column(self.k, lambda k: (k if 0 < k < size else size) - 1))
 
     def critical(self, logits: Array, token: int) -> Array:
         """The token's rank, 1 for the likeliest: one more than the tokens strictly above it."""
@@ -73,9 +69,7 @@ class TopP(Cutoff, name="top_p"):
         return gather(down, count(inside) - 1)
 
     def critical(self, logits: Array, token: int) -> Array:
-        """The mass of the tokens strictly above it, over 1 − 1e-6; at most 1, where the rule is off."""
+        """The mass of the tokens strictly above it, over 1 − 1e-6."""
         xp = namespace(logits)
-        p = softmax(logits)
-        above = keep(p, logits > gather(logits, token), 0.0)
-        value = xp.sum(above, axis=-1, keepdims=True) / (1 - SLACK)
-        return xp.where(value < 1, value, xp.ones_like(value))
+        above = keep(softmax(logits), logits > gather(logits, token), 0.0)
+        return xp.sum(above, axis=-1, keepdims=True) / (1 - SLACK)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
+from unicodedata import category
 
 from rich.cells import cell_len
 from rich.table import Table
@@ -29,14 +30,21 @@ def bar(share: float, width: int) -> str:
     return "█" * (eighths // 8) + (BLOCKS[eighths % 8] if eighths % 8 else "")
 
 
-def printable(text: str, breaks: bool = True) -> str:
-    """The text with control characters spelt out, so that a model cannot steer the terminal; line breaks and tabs as
-    they are.
+UNSAFE = {"Cc", "Cs"}
+"""Unicode categories that a terminal must not get as they are: controls, and halves of surrogate pairs."""
 
-    breaks: leave line breaks; otherwise they are spelt out too.
+TURNING = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""Characters that turn the direction of what follows them."""
+
+
+def printable(text: str, breaks: bool = True) -> str:
+    """The text with control characters spelt out, so that a model cannot steer the terminal.
+
+    breaks: leave line breaks and tabs; otherwise they are spelt out too.
     """
     plain = "\n\t" if breaks else ""
-    return "".join(c if c.isprintable() or c in plain else c.encode("unicode_escape").decode() for c in text)
+    unsafe = (c not in plain and (category(c) in UNSAFE or c in TURNING) for c in text)
+    return "".join(c.encode("unicode_escape").decode() if bad else c for c, bad in zip(text, unsafe, strict=True))
 
 
 def visible(text: str | None, token: int) -> str:
@@ -76,7 +84,7 @@ def table(columns: Sequence[Column], rows: Iterable[Sequence[str | Text]], width
     for c, need in zip(columns, needs, strict=True):
         grid.add_column(c.heading, justify=c.side, width=need, no_wrap=c.fit != "wrap", overflow="ellipsis")
     for line in lines:
-        grid.add_row(*line)
+        grid.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in line))  # data is no markup
     return grid
 
 

@@ -16,8 +16,8 @@ from logitherm.show.table import Column, bar, number, ruler, table, visible
 NARROW = 70
 """Below this many columns a terminal gets fewer, shorter ones."""
 
-TRIVIAL = {(">=", 1.0), (">", 0.0), ("<=", 1.0)}
-"""Conditions that always hold: k ≥ 1, p > 0, p ≤ 1."""
+TRIVIAL = {(">=", 1.0), (">", 0.0), ("<=", 1.0), (">", 1e-6)}
+"""Conditions that say nothing: k ≥ 1, p > 0, p ≤ 1, and T above where it is greedy."""
 
 SIGNS = {">=": "≥", "<=": "≤"}
 
@@ -81,12 +81,21 @@ def _tokens(trace: Mapping[str, Any], width: int) -> RenderableType:
 
 
 def _conditions(trace: Mapping[str, Any], token: int, gone: bool) -> str:
-    """What keeps a token: all these must hold; or, for one that is gone, what would have to hold instead."""
-    mine = [c for c in trace["critical"] if c["id"] == token and (c["keeps"], c["value"]) not in TRIVIAL]
+    """What keeps a token (all must hold), or for one that is gone what its remover wants, and the T that lets it in."""
+    heats = [s["stage"] for s in trace["stages"] if s["temperature"] is not None]
+    words, needs = [], ""
+    for c in trace["critical"]:
+        if c["id"] != token or (c["keeps"], c["value"]) in TRIVIAL:
+            continue
+        limit = f"{SIGNS.get(c['keeps'], c['keeps'])} {number(c['value'])}"
+        if c["parameter"] == "T":
+            which = f"T{[s['stage'] for s in trace['stages']].index(c['stage'])}" if len(heats) > 1 else "T"
+            words.append(f"{which} {limit}")
+        elif not c["kept"]:
+            needs = f"✗ {c['rule']} wants {limit}"
+        else:
+            words.append(f"{c['rule']} {limit}")
     if gone:
-        mine = [c for c in mine if not c["kept"]]
-    words = [
-        f"{'T' if c['parameter'] == 'T' else c['rule']} {SIGNS.get(c['keeps'], c['keeps'])} {number(c['value'])}"
-        for c in mine
-    ]
-    return f"✗ needs {' or '.join(words)}" if gone and words else "✗" if gone else ", ".join(words) or "always"
+        inviting = [word for word in words if word.startswith("T")]
+        return ", or ".join([needs or "✗", *inviting])
+    return ", ".join(words) or "always"
