@@ -29,14 +29,14 @@ LAWS = "tests/test_laws.py::test_law_"
 MUTANTS = [
     # ruff: noqa: E501
     # law 1: one currency, float64, removed stays removed
-    Mutant("arrays.py", "np.asarray(x, dtype=np.float64)", "np.asarray(x)", LAWS + "1_logits_in_float64"),
-    Mutant("arrays.py", 'to(sys.modules["torch"].float64)', 'to(sys.modules["torch"].float32)', LAWS + "1_the_dtype"),
+    Mutant("arrays.py", "np.array(x, dtype=np.float64, order=\"C\")", "np.array(x)", LAWS + "1_logits_in_float64"),
+    Mutant("arrays.py", 'x.detach().to(torch.float64, copy', 'x.detach().to(torch.float32, copy', LAWS + "1_the_dtype"),
     Mutant("rules/base.py", "return keep(logits, logits >= ", "return keep(at.raw + 0 * logits, at.raw >= ", LAWS + "1_logits"),
     # law 2: order is the recipe
     Mutant("sampler.py", "tuple(flat))", "tuple(sorted(flat, key=str)))", LAWS + "2_"),
     # law 3: neutral
     Mutant("rules/rank.py", "| (p >= 1)", "", LAWS + "3_"),
-    Mutant("rules/threshold.py", "NEG_INF))", "-700.0))", LAWS + "3_"),
+    Mutant("rules/threshold.py", "else NEG_INF", "else -700.0", LAWS + "3_"),
     # law 4: apply changes nothing
     Mutant(
         "rules/base.py",
@@ -60,7 +60,7 @@ MUTANTS = [
     Mutant("state.py", "if seed is None and len(np.unique(index)) < len(index):", "if False:", LAWS + "6_copies"),
     Mutant("state.py", "secrets.randbits(32)", "12345", LAWS + "6_copies"),
     # law 7: the draw
-    Mutant("draw.py", "running <= like", "running < like", LAWS + "7_the_smallest"),
+    Mutant("draw.py", "running > target", "running >= target", LAWS + "7_the_smallest"),
     Mutant("draw.py", "running[:, -1:]", "1.0", LAWS + "7_"),
     # laws 8 and 10: NumPy and torch
     Mutant("arrays.py", "descending=True", "descending=False", "tests/test_laws.py::test_laws_8"),
@@ -91,16 +91,31 @@ MUTANTS = [
     Mutant("rules/dynamic.py", "count(xp.isfinite(logits))", "count(logits == logits)", "tests/rules"),
     # critical values and the trace
     Mutant("rules/rank.py", "gather(logits, token)) + 1", "gather(logits, token))", "tests/test_trace.py"),
-    Mutant("rules/rank.py", "/ (1 - SLACK)", "", "tests/test_trace.py"),
-    Mutant("rules/threshold.py", "return gather(weights(logits), token)", "return gather(weights(logits), token) * 1.001", "tests/test_trace.py"),
-    Mutant("critical.py", "side = keeps if kept", "side = keeps if not kept", "tests/test_trace.py"),
+    Mutant("rules/rank.py", "/ (1 - SLACK)", "* 1.0", "tests/test_trace.py"),
+    Mutant("rules/threshold.py", "gather(weights(logits), token)", "gather(weights(logits), token) * 1.001", "tests/test_trace.py"),
+    Mutant("critical.py", "side = keeps[0] if now", "side = keeps[1] if now", "tests/test_trace.py"),
+    Mutant("critical.py", "hotter = [u for", "hotter = [u + 1e-3 for", "tests/test_trace.py"),
+    Mutant("critical.py", "if setting == off:", "if False:", "tests/test_trace.py"),
     Mutant("critical.py", "TIGHT, LONGEST = 1e-13", "TIGHT, LONGEST = 1e-6", "tests/test_trace.py"),
     Mutant("trace.py", "p[:drawn].sum()", "p[: drawn + 1].sum()", "tests/test_trace.py"),
     # statistics
     Mutant("rng.py", "* 2.0**-53\n", "* 2.0**-53 * 0.9\n", "tests/test_statistics.py"),
     # states and buffers
-    Mutant("ragged.py", "and bool((self._written == self.lengths).all())", "", "tests/test_state.py"),
-    Mutant("ragged.py", "base._written[:] = lengths", "pass", "tests/test_state.py"),
+    Mutant("ragged.py", "and bool((self._written.lengths == self.lengths).all())", "", "tests/test_state.py"),
+    Mutant("ragged.py", "self._written.lengths[:] = lengths", "pass", "tests/test_state.py"),
+    Mutant("ragged.py", "with self._written.lock:", "if True:", LAWS + "4_a_sampler"),
+    Mutant("sampler.py", "lanes.append(lane(f\"{rule.name}#{seen[rule.name]}\"))", "lanes.append(0)", LAWS + "6_every"),
+    Mutant("sampler.py", "#{seen[rule.name]}", "#1", LAWS + "6_every"),
+    Mutant("state.py", "self.state.position, self.lane)", "self.state.position, 0)", LAWS + "6_every"),
+    Mutant("arrays.py", ", order=\"C\")", ")", LAWS + "5_the_memory"),
+    Mutant("sampler.py", "raw.flags.writeable = False", "pass", "tests/test_state.py"),
+    # rules that look back
+    Mutant("rules/penalties.py", "logits > 0, logits / r", "logits > 1, logits / r", "tests/rules"),
+    Mutant("rules/penalties.py", "if prompt else at.state.prompt", "if prompt else 0 * at.state.prompt", "tests/rules"),
+    Mutant("rules/repeats.py", "runs[:, :-1]", "runs[:, 1:]", "tests/rules"),
+    Mutant("rules/constrain.py", "np.add.at(amounts, ids, [amount", "np.put(amounts, ids, [amount", "tests/rules"),
+    Mutant("rules/constrain.py", "at.state.position < n", "at.state.position <= n", "tests/rules"),
+    Mutant("schedule.py", "if position >= self.steps:", "if position > self.steps + 1:", "tests/rules"),
     # texts
     Mutant("generation/detokenise.py", 'getincrementaldecoder("utf-8")', 'getincrementaldecoder("latin-1")', "tests/generation"),
     Mutant("generation/stop.py", "min(ends, key=lambda e: e[0])", "max(ends, key=lambda e: e[0])", "tests/generation"),

@@ -39,7 +39,7 @@ def test_commands(line):
     words = shlex.split(command.removeprefix("logitherm "))
     text = shlex.split(said)[1] if said else ""
     done = subprocess.run(
-        [sys.executable, "-m", "logitherm.cli.main", *words], input=text, capture_output=True, text=True, timeout=60
+        [sys.executable, "-m", "logitherm", *words], input=text, capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout

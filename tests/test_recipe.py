@@ -22,6 +22,8 @@ from logitherm import (
     load_recipe,
     parse,
     presets,
+    to_json,
+    to_toml,
 )
 
 
@@ -49,8 +51,16 @@ def test_canonical_text():
         ("temperature(-inf)", "got -inf"),
         ("dynamic_temperature(1, of='final')", "DynamicTemperature.of must be one of 'raw', 'kept'; got 'final'"),
         ("temperature(1", "cannot read 'temperature(1'"),
-        ("top_k(1) || top_p(.1)", "cannot read ''"),
-        ("top_k(1) |", "cannot read ''"),
+        ("top_k(1) || top_p(.1)", "there is no rule between two bars"),
+        ("top_k(1) |", "there is no rule between two bars"),
+        ("temperature(0.7) # don't | top_p(0.5)", "a recipe has no comments"),
+        ("greedy | top_k(1)", "'greedy' is a preset, which stands alone"),
+        ("TopP(0.9)", "unknown rule 'TopP'; did you mean 'top_p'?"),
+        ("temperature(linear(1, -2, steps=4))", "Temperature.t must be a finite number >= 0"),
+        ("temperature(linear(1, 2, steps=0))", "linear.steps must be a whole number >= 1; got 0"),
+        ("temperature(linear(1, 2))", "cannot read a value in"),
+        ("top_k(linear(1, 2, steps=4))", "whole numbers have no schedule"),
+        ("temperature(wave(1, 2, steps=4))", "cannot read a value in"),
         ("__import__('os').system('true')", "cannot read"),
         ("temperature(__import__('os'))", "cannot read a value in"),
         ("temperature(**{'t': 1})", "cannot read"),
@@ -80,6 +90,20 @@ def test_a_bar_inside_a_string_is_no_border():
         parse("""top_k(1) | dynamic_temperature(1, of=')|"(') | top_p(0.5)""")
     with pytest.raises(RecipeError, match=r"must be one of 'raw', 'kept'"):
         parse(r"""dynamic_temperature(1, of=")\")|") | top_p(0.5)""")
+
+
+def test_what_is_no_text_is_no_recipe():
+    with pytest.raises(RecipeError, match="a recipe must be text; got None"):
+        parse(None)
+    assert from_toml(to_toml(TopK(3))) == from_json(to_json(TopK(3))) == Sampler(TopK(3))
+
+
+def test_schedules_survive_every_form():
+    sampler = parse("temperature(linear(1.2, 0.6, steps=50)) | top_p(cosine(0.9, 0.5, steps=9)) | bias([[3, -inf]])")
+    assert str(sampler) == (
+        "temperature(linear(1.2, 0.6, steps=50)) | top_p(cosine(0.9, 0.5, steps=9)) | bias([[3, -inf]])"
+    )
+    assert parse(str(sampler)) == from_json(to_json(sampler)) == from_toml(to_toml(sampler)) == sampler
 
 
 def test_sixty_four_rules_are_allowed_however_they_come():

@@ -1,5 +1,7 @@
 """States and ragged buffers are values: whatever grows from one, it stays as it was."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -131,9 +133,27 @@ def test_a_step_says_what_it_did():
     assert forced.state.tokens[0].tolist() == [3]
 
 
-def test_a_rule_with_memory_learns_what_was_drawn_and_remembers_it_through_take_and_join():
-    from dataclasses import dataclass
+def test_a_rule_that_answers_wrongly_is_named():
+    from logitherm import Rule
 
+    def rule(answer):
+        made = dataclass(frozen=True)(type("Odd", (Rule,), {"name": "odd", "apply": lambda self, x, at: answer(x)}))
+        return Sampler(made())
+
+    for answer, got in ((lambda x: x[:, :1], r"\(1, 1\)"), (lambda x: None, "NoneType"), (lambda x: [1], "list")):
+        sampler = rule(answer)
+        with pytest.raises(RecipeError, match=rf"odd.apply must return logits of shape \(1, 3\); got {got}"):
+            sampler.step(np.zeros((1, 3)), sampler.start([[]]))
+    vandal = rule(lambda x: x.__setitem__((0, 0), -np.inf))
+    with pytest.raises(ValueError, match="read-only"):
+        vandal.step(np.zeros((1, 3)), vandal.start([[]]))
+    plain = dataclass(frozen=True)(type("Plain", (Rule,), {"__annotations__": {"x": float}, "x": 1.0, "name": "plain"}))
+    plain.__abstractmethods__ = frozenset()
+    with pytest.raises(TypeError, match=r"Plain\.x must be made by parameter"):
+        plain()
+
+
+def test_a_rule_with_memory_learns_what_was_drawn_and_remembers_it_through_take_and_join():
     from logitherm import Rule
 
     @dataclass(frozen=True)

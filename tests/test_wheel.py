@@ -44,7 +44,7 @@ def test_the_wheel_alone_generates_and_explains_without_a_network(wheel, tmp_pat
     cut = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--map-root-user", "--net"]
     if not shutil.which("unshare") or subprocess.run([*cut, "true"], capture_output=True).returncode:
         pytest.skip("this machine does not let a process cut its own network (unshare --net)")
-    alone = [*cut, python, "-m", "logitherm.cli.main"]
+    alone = [*cut, python, "-m", "logitherm"]
 
     def run(*args):
         return subprocess.run([*alone, *args], capture_output=True, text=True, env=environment, check=True).stdout

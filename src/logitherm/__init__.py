@@ -21,13 +21,13 @@ from logitherm.errors import (
     PromptError,
     RecipeError,
 )
+from logitherm.presets import presets
 from logitherm.recipe import (
     from_json,
     from_params,
     from_toml,
     load_recipe,
     parse,
-    presets,
     to_json,
     to_toml,
 )
@@ -72,7 +72,7 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *LAZY})
+    return __all__
 
 
 __all__ = [

@@ -8,8 +8,8 @@ from typing import Any, TypedDict, Unpack, overload
 
 import numpy as np
 
-from logitherm.errors import LogitsError, PromptError
-from logitherm.generation.loop import Generation, Limits, Piece, Run, at_least, read_prompt
+from logitherm.errors import LogitsError, ModelError, PromptError, RecipeError
+from logitherm.generation.loop import MOST_TEXTS, Generation, Limits, Piece, Run, at_least, read_prompt
 from logitherm.model import Model
 from logitherm.models import load_model
 from logitherm.recipe import load_recipe
@@ -25,6 +25,16 @@ Recipe = str | Path | Sampler | Rule | None
 def find(recipe: Recipe) -> Sampler:
     """The sampler that a recipe names."""
     return load_recipe("default" if recipe is None else recipe)
+
+
+def _model(model: Model | str | Path | None) -> Model:
+    if isinstance(model, str | Path | None):
+        return load_model(model)
+    if not hasattr(model, "vocabulary"):
+        raise ModelError(
+            f"a model must have a vocabulary; wrap a function in lt.CallableModel(function, vocabulary): {model!r}"
+        )
+    return model
 
 
 class Options(TypedDict, total=False):
@@ -55,7 +65,7 @@ def start(
     """
     limits = Limits(max_new_tokens, (stop,) if isinstance(stop, str) else tuple(stop or ()))
     sampler = find(recipe)
-    loaded = load_model(model) if isinstance(model, str | Path | None) else model
+    loaded = _model(model)
     return Run(loaded, sampler, prompts, limits, seed, batch_size, details)
 
 
@@ -95,6 +105,8 @@ def generate(
     prompts = [prompt] if isinstance(prompt, str) else list(prompt)
     if n is not None:
         at_least("n", n, 1)
+        if n * len(prompts) > MOST_TEXTS:
+            raise RecipeError(f"n must make at most {MOST_TEXTS:,} texts; got {n!r}")
     run = start([p for p in prompts for _ in range(n or 1)], recipe, **options)
     for _ in run:
         pass
@@ -151,7 +163,7 @@ def explain(
         if step != 1 or model is not None:
             raise PromptError("explain needs a prompt for step= and model=; logits are one step")
         return _explain_logits(sampler, logits, tokens, seed, top)
-    loaded = load_model(model) if isinstance(model, str | Path | None) else model
+    loaded = _model(model)
     vocabulary = loaded.vocabulary
     sampler = sampler.bind(vocabulary)
     ids = read_prompt(loaded, prompt)

@@ -24,11 +24,17 @@ GRID = 40
 TIGHT, LONGEST = 1e-13, 200
 """The width in log T at which the search for a critical temperature ends, and the most steps that it may take."""
 
+SEARCHED = 20
+"""For how many tokens a critical temperature is looked for; a row of 128,256 logits takes a second for these."""
+
 SMALLEST = 1e-300
 """Keeps a margin from being neither positive nor negative."""
 
 Name = Callable[[int], str | None]
 """The text of a token id, or None where nobody knows it."""
+
+Found = tuple[int, str, str, float, float, bool]
+"""A token id, and the parameter, keeps, value, setting and kept of its critical value."""
 
 Passed = tuple[Rule, Array, Array, At]
 """A stage as `Sampler.stages` gives it: the rule, the logits before and after, what it could look at."""
@@ -68,21 +74,23 @@ def critical(
     shown: Sequence[int],
     name: Name,
 ) -> Iterator[Critical]:
-    """Where each listed token enters or leaves, for each rule that it reaches and that is not off."""
+    """Where each listed token enters or leaves, for each rule that it reaches and that is not off.
+
+    Critical temperatures, which take a search, are given for the first SEARCHED tokens and the last one.
+    """
+    searched = {*shown[:SEARCHED], *shown[-1:]}
     for place, (label, (rule, before, after, at)) in enumerate(zip(labels, stages, strict=True)):
         reaching = [token for token in shown if np.isfinite(numpy(before)[0, token])]
-        found: Iterator[tuple[int, str, str, float, float, bool]] = iter(())
+        found: Iterator[Found] = iter(())
         if isinstance(rule, Cutoff):
             found = _of_cutoff(rule, before, after, at, reaching)
         elif isinstance(rule, Tempering):
-            found = _of_temperature(sampler, raw, state, stages, place, reaching)
+            found = _of_temperature(sampler, raw, state, stages, place, [t for t in reaching if t in searched])
         for token, parameter, keeps, value, setting, kept in found:
             yield Critical(token, name(token), rule.name, label, parameter, keeps, value, setting, kept)
 
 
-def _of_cutoff(
-    rule: Cutoff, before: Array, after: Array, at: At, tokens: Sequence[int]
-) -> Iterator[tuple[int, str, str, float, float, bool]]:
+def _of_cutoff(rule: Cutoff, before: Array, after: Array, at: At, tokens: Sequence[int]) -> Iterator[Found]:
     parameter, keeps = rule.steers
     setting = float(at.values(getattr(rule, parameter))[0])
     off = (rule.neutral or {}).get(parameter)
@@ -99,7 +107,7 @@ def _of_cutoff(
 
 def _of_temperature(
     sampler: Sampler, raw: Array, state: State, stages: Sequence[Passed], place: int, tokens: Sequence[int]
-) -> Iterator[tuple[int, str, str, float, float, bool]]:
+) -> Iterator[Found]:
     """The nearest temperatures below and above the one in use at which a token enters or leaves the final set.
 
     The whole chain runs at each temperature of a grid; between two of its points a token is taken to change at most

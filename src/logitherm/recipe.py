@@ -11,16 +11,15 @@ import ast
 import json
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from difflib import get_close_matches
-from functools import cache
 from importlib.metadata import entry_points
-from importlib.resources import files
 from math import inf
 from pathlib import Path
 from typing import Any
 
 from logitherm.errors import RecipeError
+from logitherm.presets import presets
 from logitherm.rules import REGISTRY, MinP, Rule, Temperature, TopK, TopP
 from logitherm.sampler import MOST_RULES, Sampler
 from logitherm.schedule import SCHEDULES, Schedule
@@ -47,6 +46,8 @@ def parse(text: str) -> Sampler:
     Raises RecipeError for an unknown rule or parameter (with the nearest name), a wrong value, or text that is no
     recipe.
     """
+    if not isinstance(text, str):
+        raise RecipeError(f"a recipe must be text; got {text!r}")
     if len(text) > LONGEST:
         raise RecipeError(f"a recipe must have at most {LONGEST:,} characters; got {len(text):,}")
     if not text.strip():
@@ -81,9 +82,9 @@ def from_params(
     return Sampler(*rules or [Temperature(1.0)])
 
 
-def to_dict(sampler: Sampler) -> dict[str, Any]:
+def to_dict(sampler: Sampler | Rule) -> dict[str, Any]:
     """The recipe as plain data, as JSON and TOML files carry it."""
-    rules = [{"rule": rule.name, **rule.parameters()} for rule in sampler.rules]
+    rules = [{"rule": rule.name, **rule.parameters()} for rule in Sampler(sampler).rules]
     return {"logitherm": FORMAT, "rules": rules}
 
 
@@ -105,7 +106,7 @@ def from_dict(data: Any) -> Sampler:
     return Sampler(*(_build(r["rule"], (), [(k, v) for k, v in r.items() if k != "rule"]) for r in rules))
 
 
-def to_json(sampler: Sampler) -> str:
+def to_json(sampler: Sampler | Rule) -> str:
     """The recipe as a JSON document."""
     return json.dumps(_finite(to_dict(sampler)), indent=2)
 
@@ -119,7 +120,7 @@ def from_json(text: str) -> Sampler:
     return from_dict(data)
 
 
-def to_toml(sampler: Sampler) -> str:
+def to_toml(sampler: Sampler | Rule) -> str:
     """The recipe as a TOML document."""
     lines = [f"logitherm = {FORMAT}"]
     for rule in to_dict(sampler)["rules"]:
@@ -136,22 +137,6 @@ def from_toml(text: str) -> Sampler:
     return from_dict(data)
 
 
-@dataclass(frozen=True)
-class Preset:
-    """A named recipe that ships with Logitherm, and when to use it."""
-
-    name: str
-    recipe: str
-    about: str
-
-
-@cache
-def presets() -> dict[str, Preset]:
-    """The recipes that ship with Logitherm, by name."""
-    data = tomllib.loads(files("logitherm").joinpath("presets.toml").read_text("utf-8"))
-    return {name: Preset(name, **entry) for name, entry in data.items()}
-
-
 def load_recipe(spec: str | Path | Sampler | Rule) -> Sampler:
     """A sampler from what people type: recipe text, the name of a preset, or the path of a .toml or .json file."""
     if isinstance(spec, Sampler | Rule):
@@ -163,7 +148,7 @@ def load_recipe(spec: str | Path | Sampler | Rule) -> Sampler:
         return _read_file(Path(spec))
     if name.isidentifier() and name not in REGISTRY:
         known = [*presets(), *REGISTRY]
-        raise RecipeError(f"unknown preset {name!r}{_nearest(name, known)}; `logitherm recipes` lists them")
+        raise RecipeError(f"unknown preset {name!r}{_nearest(name, known) or '; `logitherm recipes` lists them'}")
     return parse(str(spec))
 
 
@@ -171,7 +156,7 @@ def _read_file(path: Path) -> Sampler:
     try:
         if path.stat().st_size > LONGEST:
             raise RecipeError(f"{path}: a recipe file must have at most {LONGEST:,} bytes")
-        text = path.read_text("utf-8")
+        text = path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise RecipeError(f"cannot read the recipe file {path}: {getattr(error, 'strerror', None) or error}") from None
     try:
@@ -189,6 +174,8 @@ def _pieces(text: str) -> Iterator[str]:
             escaped = c == "\\" and not escaped
         elif c in "'\"":
             quote = c
+        elif c == "#":
+            raise RecipeError("a recipe has no comments; leave out what begins with #")
         elif c == "|" and depth == 0:
             yield text[start:i]
             start = i + 1
@@ -198,12 +185,18 @@ def _pieces(text: str) -> Iterator[str]:
 
 
 def _read_rule(piece: str) -> Rule:
+    if not piece.strip():
+        raise RecipeError("there is no rule between two bars, or before or after one")
     shown = piece.strip() if len(piece) < 60 else piece.strip()[:57] + "…"
     try:
         call = ast.parse(piece.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise RecipeError(f"cannot read {shown!r}; a rule is written name(value, name=value)") from None
     if isinstance(call, ast.Name):
+        if call.id in presets():
+            raise RecipeError(
+                f"{call.id!r} is a preset, which stands alone and is read by load_recipe and -r; write its rules"
+            )
         _find(call.id)
         raise RecipeError(f"{call.id} needs parentheses: {call.id}(…)")
     if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or None in [k.arg for k in call.keywords]:
@@ -258,11 +251,12 @@ def _find(name: str) -> type[Rule]:
         if not (isinstance(kind, type) and issubclass(kind, Rule) and kind.name == name):
             raise RecipeError(f"the plug-in {point.value} must be a Rule with name={name!r}")
         return kind
-    raise RecipeError(f"unknown rule {name!r}{_nearest(name, REGISTRY)}; `logitherm recipes` lists the rules")
+    raise RecipeError(f"unknown rule {name!r}{_nearest(name, REGISTRY) or '; `logitherm recipes` lists the rules'}")
 
 
 def _nearest(name: str, known: Any) -> str:
-    close = get_close_matches(name, list(known), n=1)
+    classes = {kind.__name__.lower(): rule for rule, kind in REGISTRY.items()}
+    close = [classes[name.lower()]] if name.lower() in classes else get_close_matches(name, list(known), n=1)
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
@@ -289,6 +283,8 @@ def _number(value: Any) -> Any:
 def _read_value(text: str) -> Any:
     try:
         return _literal(ast.parse(text, mode="eval").body)
+    except RecipeError:
+        raise
     except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
         raise RecipeError(f"cannot read the schedule {text[:60]!r}; it is written linear(1.2, 0.6, steps=50)") from None
 

@@ -55,6 +55,8 @@ def uniform(seed: Any, position: Any, lane: int = DRAW) -> Any:
             return np.array([uniform(s, p, lane) for s, p in pairs]).reshape(seed.shape)
     else:
         seed, position = operator.index(seed), operator.index(position)
+        if not (0 <= seed < 2**64 and 0 <= position < 2**64):
+            raise ValueError(f"seed and position must be in [0, 2**64 - 1]; got {seed} and {position}")
     low, high, _, _ = philox((position & WORD, position >> 32, lane & WORD, lane >> 32), (seed & WORD, seed >> 32))
     return ((high << 32 | low) >> 11) * 2.0**-53
 

@@ -134,6 +134,8 @@ class Sampler:
             raise RecipeError(f"the state must come from this sampler's start; got one of {len(state.memory)} rules")
         if not np.isfinite(numpy(top(raw))).all():
             _blame("in the logits", raw)
+        if isinstance(raw, np.ndarray):
+            raw.flags.writeable = False  # a rule that writes in place must not change what the step started from
         return raw
 
     def _shape(self, raw: Array, state: State) -> Array:
@@ -159,21 +161,26 @@ class Sampler:
 
 
 def _apply(rule: Rule, logits: Array, at: At) -> Array:
-    """The rule's answer; a row that an earlier rule emptied makes NaN without a warning, and is reported at the end."""
-    with np.errstate(invalid="ignore"):
-        return rule.apply(logits, at)
+    """The rule's answer, if it is one. A row that an earlier rule emptied makes NaN, reported at the end."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        after = rule.apply(logits, at)
+    if getattr(after, "shape", None) != logits.shape:
+        got = getattr(after, "shape", type(after).__name__)
+        raise RecipeError(f"{rule.name}.apply must return logits of shape {tuple(logits.shape)}; got {got}")
+    return after
 
 
 def _blame(where: str, logits: Array) -> None:
     """Raise for the first row that no token can be drawn from."""
     values = numpy(logits)
+    advice = "; the chain must leave at least one" if where.startswith("after") else ""
     for row, line in enumerate(values):
         if np.isnan(line).any():
             raise LogitsError(f"NaN {where}, first at token {int(np.isnan(line).argmax())}", row)
         if np.isposinf(line).any():
             raise LogitsError(f"+inf {where}, first at token {int(np.isposinf(line).argmax())}", row)
         if np.isneginf(line).all():
-            raise LogitsError(f"every token was removed {where}; the chain must leave at least one", row)
+            raise LogitsError(f"every token was removed {where}" + advice, row)
 
 
 Rule.chain = Sampler

@@ -16,7 +16,7 @@ import pytest
 
 import logitherm as lt
 
-COMMAND = [sys.executable, "-m", "logitherm.cli.main"]
+COMMAND = [sys.executable, "-m", "logitherm"]
 TEXT = "The cat slept on the"
 
 
@@ -66,7 +66,7 @@ def in_terminal(args, width=60, until=None, act=None, seconds=30):
 def test_generate_writes_the_text_alone_to_standard_output():
     result = ok("generate", TEXT, "--seed", "4", "--max-new-tokens", "20")
     assert result.stdout == lt.generate(TEXT, seed=4, max_new_tokens=20).text + "\n"
-    assert "recipe: temperature(0.8) | top_p(0.95)  (the default; the model's own generation_config" in result.stderr
+    assert "recipe: temperature(0.8) | top_p(0.95)  (default; no generation_config is applied)" in result.stderr
     assert "seed: 4" in result.stderr
     assert ok("generate", TEXT, "--seed", "4", "--max-new-tokens", "20", "-q").stderr == ""
 
@@ -97,7 +97,9 @@ def test_samples_count_their_seeds_on():
     result = ok("generate", TEXT, "-n", "3", "--seed", "5", "--max-new-tokens", "8", "--json")
     lines = [json.loads(line) for line in result.stdout.splitlines()]
     assert [line["seed"] for line in lines] == [5, 6, 7]
-    plain = ok("generate", TEXT, "-n", "3", "--seed", "5", "--max-new-tokens", "8").stdout
+    printed = ok("generate", TEXT, "-n", "3", "--seed", "5", "--max-new-tokens", "8")
+    assert [line for line in printed.stderr.splitlines() if "seed" in line] == ["seed: 5", "seed: 6", "seed: 7"]
+    plain = printed.stdout
     assert plain == "\n\n".join(line["text"] for line in lines) + "\n"
 
 
@@ -116,6 +118,9 @@ def test_prompts_from_arguments_files_and_standard_input(tmp_path):
     file.write_text(TEXT + "\n")
     options = ["--seed", "1", "--max-new-tokens", "3", "--json"]
     expected = ok("generate", TEXT, *options).stdout
+    for content in (b"\xef\xbb\xbf" + TEXT.encode(), TEXT.encode() + b"\r\n"):
+        file.write_bytes(content)
+        assert ok("generate", "--file", str(file), *options).stdout == expected
     assert ok("generate", "--file", str(file), *options).stdout == expected
     assert ok("generate", *options, stdin=TEXT + "\n").stdout == expected
     assert ok("generate", "-", *options, stdin=TEXT).stdout == expected
@@ -124,11 +129,20 @@ def test_prompts_from_arguments_files_and_standard_input(tmp_path):
 def test_show_steps_prints_the_growing_sentence():
     result = ok("generate", TEXT, "--show-steps", "--temperature", "0.5", "--seed", "2", "--max-new-tokens", "4")
     head, *lines = result.stdout.splitlines()
-    assert head.split() == ["step", "final", "p", "T", "raw", "nats", "kept"]
+    assert head.split() == ["step", "final", "p", "T", "raw", "nats", "kept", "text"]
     sentences = [line.partition(TEXT)[2] for line in lines]
     assert len(lines) == 4
     assert all(after.startswith(before) for before, after in itertools.pairwise(sentences))
     assert sentences[-1] == lt.generate(TEXT, "temperature(0.5)", seed=2, max_new_tokens=4).text
+
+
+def test_show_steps_in_a_terminal_fits_into_lines():
+    shown, code = in_terminal(["generate", TEXT, "--show-steps", "--seed", "2", "--max-new-tokens", "12"], width=80)
+    assert code == 0
+    steps = [line.rstrip() for line in shown.splitlines() if line[:4].strip().isdigit()]
+    assert len(steps) == 12
+    assert max(map(len, steps)) <= 80
+    assert "…" in steps[-1]
 
 
 def test_stop_strings_from_the_shell():
@@ -337,7 +351,7 @@ def test_doctors_known_draws_by_an_oracle():
         (["generate", TEXT, "--order", "vllm"], 2, "--order needs one of"),
         (["generate", TEXT, "--top-k", "3", "--order", "hf"], 2, "order must be one of"),
         (["generate", TEXT, "--max-new-tokens", "0"], 2, "max_new_tokens must be a whole number >= 1; got 0"),
-        (["generate", TEXT, "-n", "0"], 2, "-n must be a whole number >= 1; got 0"),
+        (["generate", TEXT, "-n", "0"], 2, "-n must be a whole number in [1, 1000000]; got 0"),
         (["generate", TEXT, "--seed", "-5"], 2, "seed must be in [0, 2**64 - 1]; got -5"),
         (["generate", TEXT, "--stop", ""], 2, "stop must be a list of non-empty strings"),
         (["generate", TEXT, "--show-steps", "--json"], 2, "--show-steps is for one text"),
@@ -383,7 +397,7 @@ def test_a_recipe_file_with_a_typo_names_the_file(tmp_path):
 
 def test_streams_that_are_closed_or_full():
     for tail in ("<&-", ">&-", "2>&-", "<&- >&- 2>&-"):
-        shell = f"{sys.executable} -m logitherm.cli.main generate {tail}"
+        shell = f"{sys.executable} -m logitherm generate {tail}"
         done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, stdin=subprocess.DEVNULL)
         assert done.returncode == 2, tail
         assert "Traceback" not in done.stderr
@@ -434,7 +448,7 @@ def test_a_missing_package_gives_the_install_command():
 import sys
 sys.modules["onnxruntime"] = None
 sys.argv = ["logitherm", "generate", "The cat"]
-from logitherm.cli.main import main
+from logitherm.__main__ import main
 main()
 """
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

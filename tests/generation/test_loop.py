@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from logitherm import CallableModel, LogitsError, ModelError, PromptError, RecipeError, generate, start, stream
+from logitherm import CallableModel, LogitsError, ModelError, PromptError, RecipeError, explain, generate, start, stream
 from logitherm.models.toy import Bytes
 
 TOY = "toy"
@@ -178,6 +178,8 @@ def test_details():
         ({"prompt": [3]}, PromptError, "a prompt must be text; got 3"),
         ({"prompt": "word " * 600, "model": None}, PromptError, "the prompt has 603 tokens; nutshell holds 512"),
         ({"max_new_tokens": 0}, RecipeError, "max_new_tokens must be a whole number >= 1; got 0"),
+        ({"n": 10**9}, RecipeError, "n must make at most 1,000,000 texts"),
+        ({"model": lambda ids: ids}, ModelError, "wrap a function in lt.CallableModel"),
         ({"n": 0}, RecipeError, "n must be a whole number >= 1; got 0"),
         ({"batch_size": 0}, RecipeError, "batch_size must be a whole number >= 1; got 0"),
         ({"stop": [""]}, RecipeError, "stop must be a list of non-empty strings"),
@@ -194,6 +196,17 @@ def test_bad_input_is_refused_before_any_work(options, error, message):
 def test_an_unknown_option_is_named():
     with pytest.raises(TypeError, match="unexpected keyword argument 'max_tokens'"):
         generate("a", max_tokens=3)
+
+
+def test_arguments_that_are_something_else():
+    with pytest.raises(PromptError, match="prompts must be a list of texts; got 'abc'"):
+        start("abc", model=TOY)
+    for prompt in (5, [1.0, 2.0], ["The cat"]):
+        with pytest.raises(PromptError, match="a prompt must be text; got"):
+            explain(prompt, model=TOY)
+    with pytest.raises(PromptError, match="logits are one step"):
+        explain(logits=[1.0, 2.0], step=2)
+    assert generate("The cat", model=TOY, max_new_tokens=np.int64(2), stop=None, seed=1).text
 
 
 def test_a_stream_refuses_at_the_call():

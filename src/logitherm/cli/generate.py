@@ -14,10 +14,10 @@ from logitherm import api
 from logitherm.cli import options
 from logitherm.cli.errors import INTERRUPTED, complain, friendly
 from logitherm.errors import RecipeError
-from logitherm.generation.loop import Generation, Run
+from logitherm.generation.loop import MOST_TEXTS, Generation, Run
 from logitherm.show.table import number, printable
 
-STEPS = "step  final p   T       raw nats kept"
+STEPS = "step  final p  T       raw nats  kept   "
 
 
 @friendly
@@ -51,10 +51,10 @@ def generate(
     """Continue a text.
 
     The text goes to standard output, recipe and seed to standard error. Ctrl-C keeps what was written (exit code 130).
-    With --json each text is one line of JSON.
+    With --json each text is one line of JSON (JSON Lines). Put -- before a prompt that begins with a dash.
     """
-    if n < 1:
-        raise RecipeError(f"-n must be a whole number >= 1; got {n}")
+    if not 1 <= n <= MOST_TEXTS:
+        raise RecipeError(f"-n must be a whole number in [1, {MOST_TEXTS}]; got {n}")
     if show_steps and (n > 1 or as_json):
         raise RecipeError("--show-steps is for one text in plain form; leave out -n and --json")
     sampler, origin = options.read_recipe(recipe, temperature, top_k, top_p, min_p, order)
@@ -70,14 +70,14 @@ def generate(
     )
     if not (quiet or as_json):
         print(f"recipe: {sampler}" + (f"  ({origin})" if origin else ""), file=sys.stderr)
-        print(f"seed: {run.texts[0].seed}", file=sys.stderr, flush=True)
+        _print_seed(run, 0)
     try:
         if as_json:
             _drain(run)
         elif show_steps:
             _print_steps(run)
         else:
-            _print_texts(run, sys.stdout.isatty() if echo is None else echo)
+            _print_texts(run, sys.stdout.isatty() if echo is None else echo, quiet)
     except KeyboardInterrupt:
         run.interrupt()
         if as_json:
@@ -101,17 +101,21 @@ def _print_json(texts: list[Generation]) -> None:
 
 
 def _print_steps(run: Run) -> None:
-    """The growing sentence, as S0 prints it, with what each step looked like."""
+    """The growing sentence, as S0 prints it, with what each step looked like; in a terminal, as much as fits a line."""
     (text,) = run.texts
-    print(STEPS, flush=True)
+    room = Console().width - len(STEPS) if sys.stdout.isatty() else 0
+    print(f"{STEPS}text", flush=True)
     for place, piece in enumerate(run, 1):
         if piece.token and (s := piece.token.summary):
-            cells = f"{number(s.final_p):<9} {number(s.temperature):<7} {number(s.raw_entropy):<8} {s.kept:<5}"
-            print(f"{place:4}  {cells} {printable(text.prompt + text.text, breaks=False)}", flush=True)
+            sentence = printable(text.prompt + text.text, breaks=False)
+            if 0 < room < len(sentence):
+                sentence = "…" + sentence[len(sentence) - room + 1 :]
+            cells = f"{number(s.final_p):<9}{number(s.temperature):<8}{number(s.raw_entropy):<10}{s.kept:<7}"
+            print(f"{place:4}  {cells}{sentence}", flush=True)
     print(f"stopped: {text.stop}", file=sys.stderr)
 
 
-def _print_texts(run: Run, echo: bool) -> None:
+def _print_texts(run: Run, echo: bool, quiet: bool) -> None:
     """The texts in order: the one whose turn it is as it comes, the others when their turn is there."""
     turn, shown = 0, 0
     _open(run, turn, echo)
@@ -120,7 +124,9 @@ def _print_texts(run: Run, echo: bool) -> None:
             shown += _write(run.texts[turn].text[shown:])
             while run.texts[turn].stop != "interrupted" and turn + 1 < len(run.texts):
                 turn += 1
-                print("\n")
+                print("\n", flush=True)
+                if not quiet:
+                    _print_seed(run, turn)
                 _open(run, turn, echo)
                 shown = _write(run.texts[turn].text)
     except KeyboardInterrupt:
@@ -128,6 +134,10 @@ def _print_texts(run: Run, echo: bool) -> None:
         _write(run.texts[turn].text[shown:] + "\n")
         raise
     print()
+
+
+def _print_seed(run: Run, turn: int) -> None:
+    print(f"seed: {run.texts[turn].seed}", file=sys.stderr, flush=True)
 
 
 def _open(run: Run, turn: int, echo: bool) -> None:

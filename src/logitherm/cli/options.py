@@ -10,7 +10,8 @@ import typer
 
 from logitherm.errors import PromptError, RecipeError
 from logitherm.models import KNOWN
-from logitherm.recipe import ORDERS, from_params, load_recipe, presets
+from logitherm.presets import presets
+from logitherm.recipe import ORDERS, from_params, load_recipe
 from logitherm.sampler import Sampler
 
 
@@ -90,11 +91,11 @@ def read_recipe(
         raise RecipeError(f"give either --recipe or {' '.join(given) or '--order'}, not both")
     if given:
         chosen = order or "transformers"
-        return from_params(order=chosen, **flat), f"in the order of {chosen}"
+        return from_params(order=chosen, **flat), f"in the order of {chosen}" if len(given) > 1 else ""
     if order:
         raise RecipeError("--order needs one of --temperature, --top-k, --top-p, --min-p")
     if recipe is None:
-        return load_recipe("default"), "the default; the model's own generation_config is not applied"
+        return load_recipe("default"), "default; no generation_config is applied"
     return load_recipe(recipe), ""
 
 
@@ -104,7 +105,7 @@ def read_prompt(prompt: str | None, file: Path | None) -> str:
         raise PromptError("give the prompt either as an argument or as --file, not both")
     if file is not None:
         try:
-            return _without_last_break(file.read_text("utf-8"))
+            return _read_text(file.read_bytes())
         except (OSError, UnicodeDecodeError) as error:
             raise PromptError(
                 f"cannot read the prompt file {file}: {getattr(error, 'strerror', None) or error}"
@@ -112,12 +113,13 @@ def read_prompt(prompt: str | None, file: Path | None) -> str:
     if prompt is not None and prompt != "-":
         return prompt
     if prompt is None and sys.stdin.isatty():
-        raise PromptError('give a prompt: logitherm generate "The cat slept on the"')
+        raise PromptError('give a prompt, such as "The cat slept on the"; - reads it from standard input')
     try:
-        return _without_last_break(sys.stdin.buffer.read().decode("utf-8"))
+        return _read_text(sys.stdin.buffer.read())
     except UnicodeDecodeError as error:
         raise PromptError(f"standard input must be UTF-8 text: {error}") from None
 
 
-def _without_last_break(text: str) -> str:
-    return text.removesuffix("\n").removesuffix("\r")
+def _read_text(data: bytes) -> str:
+    """UTF-8 text without a byte order mark, with plain line breaks, the last one left out."""
+    return data.decode("utf-8-sig").replace("\r\n", "\n").removesuffix("\n")

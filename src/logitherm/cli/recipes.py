@@ -13,14 +13,21 @@ from rich.console import Console
 from logitherm.cli import options
 from logitherm.cli.errors import friendly
 from logitherm.errors import RecipeError
-from logitherm.recipe import presets
+from logitherm.presets import presets
 from logitherm.rules import REGISTRY, Rule
+from logitherm.rules.base import literal
 from logitherm.show.table import Column, table
+
+
+def _complete(incomplete: str) -> list[str]:
+    return [name for name in (*presets(), *REGISTRY) if name.startswith(incomplete)]
 
 
 @friendly
 def recipes(
-    name: Annotated[str | None, typer.Argument(help="A rule or a preset to describe.", show_default=False)] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="A rule or a preset to describe.", show_default=False, autocompletion=_complete)
+    ] = None,
     as_json: options.JsonOption = False,
 ) -> None:
     """List the presets and the rules, or describe one."""
@@ -71,7 +78,7 @@ def describe(rule: type[Rule]) -> dict[str, Any]:
 
 def signature(rule: type[Rule]) -> str:
     """How a rule is written: top_p(p), dynamic_temperature(a, max_p=0.0, …)."""
-    written = [f.name if f.default is MISSING else f"{f.name}={f.default}" for f in fields(rule)]
+    written = [f.name if f.default is MISSING else f"{f.name}={literal(f.default)}" for f in fields(rule)]
     return f"{rule.name}({', '.join(written)})"
 
 

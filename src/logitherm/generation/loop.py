@@ -22,6 +22,9 @@ VERSION = 1
 """Of the JSON form of a text."""
 
 
+MOST_TEXTS = 1_000_000
+
+
 @dataclass(frozen=True)
 class Token:
     """A drawn token, and on request what the step looked like."""
@@ -153,7 +156,12 @@ class Run:
         self._sampler = sampler.bind(model.vocabulary)
         self._limits = limits
         self._details = details
-        ids = [read_prompt(model, prompt) for prompt in prompts]
+        if isinstance(prompts, str) or not isinstance(prompts, Sequence):
+            raise PromptError(f"prompts must be a list of texts; got {prompts!r}")
+        if len(prompts) > MOST_TEXTS:
+            raise PromptError(f"there must be at most {MOST_TEXTS:,} texts at once; got {len(prompts):,}")
+        read = {prompt: read_prompt(model, prompt) for prompt in dict.fromkeys(prompts)}
+        ids = [read[prompt] for prompt in prompts]
         start = self._sampler.start(ids, seed)
         self._lengths = [len(row) for row in ids]
         self._batch = Batch(model, self._sampler, start, size)

@@ -86,8 +86,8 @@ class DynamicTemperature(Tempering, name="dynamic_temperature"):
 
     a: the temperature before features, a finite number; 1 with no coefficient is neutral. Usual 0.1 to 1.
     max_p: coefficient of the largest probability, in [0, 1] (it falls as the model grows unsure). Usual −0.5 to 0.
-    entropy: coefficient of the entropy H in nats, in [0, log V]; usual 0.05 to 0.8, and then set t_max: entropy(.1, .8)
-       reaches 8.76 at V = 50,257.
+    entropy: coefficient of the entropy H in nats, in [0, log V]; usual 0.05 to 0.8, and then set t_max: a = 0.1 with
+       entropy = 0.8 reaches 8.76 at V = 50,257.
     log_perplexity: an alias of entropy, for log exp(H) = H; given both, the coefficients add.
     median: coefficient of the median probability over the tokens not removed. At a real vocabulary it is about 1e-7,
        so it moves nothing; kept because it is published. Note that it rises as the model grows unsure.
@@ -97,7 +97,7 @@ class DynamicTemperature(Tempering, name="dynamic_temperature"):
     of: "raw", features of the model's own logits before any rule (the default), or "kept", of those that this rule
         receives.
     t_min, t_max: bounds of T, 0 ≤ t_min ≤ t_max ≤ inf; neutral 0 and inf. A T at or below 1e-6 keeps one token.
-    Each number may be a tuple with one value a row.
+    Each number may be a list with one value a row, or a schedule.
     logits (rows, vocabulary) float64 -> the same shape; the order of tokens never changes.
     Raises RecipeError if a bound is negative or t_min exceeds t_max.
     Source: docs/dynamic-temperature.md, with the strategies that it covers (maximum probability, entropy, perplexity,

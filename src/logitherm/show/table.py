@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from math import floor, log10
 from typing import Literal, NamedTuple
 from unicodedata import category
 
@@ -22,6 +24,20 @@ def number(x: float | None) -> str:
     if abs(x) < 1e-4:
         return f"{x:.1e}"
     return f"{x:.4f}".replace("0.", ".", 1) if abs(x) < 1 else f"{x:.3f}" if abs(x) < 100 else f"{x:.4g}"
+
+
+def bound(x: float, keeps: str) -> str:
+    """The limit of a condition, rounded to the side on which the condition still holds: up for ">", down for "<"."""
+    if x == int(x) and abs(x) < 1e6:
+        return str(int(x))
+    digits = 3 - floor(log10(abs(x)))
+    direction = ROUND_CEILING if keeps.startswith(">") else ROUND_FLOOR
+    for more in (0, 4, 8):  # more digits where the rounded limit is another whole number, such as a p of 1
+        rounded = float(Decimal(x).quantize(Decimal(1).scaleb(-digits - more), rounding=direction))
+        if rounded != int(rounded) or x > 1:
+            break
+    text = f"{rounded:.{max(0, digits + more)}f}" if 1e-4 <= abs(x) < 1e5 else f"{rounded:.4g}"
+    return text.replace("0.", ".", 1) if text.startswith("0.") else text
 
 
 def bar(share: float, width: int) -> str:

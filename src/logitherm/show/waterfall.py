@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import RenderableType
 from rich.text import Text
 
-from logitherm.show.table import Column, bar, number, ruler, table, visible
+from logitherm.show.table import Column, bar, bound, number, ruler, table, visible
 
 NARROW = 70
 """Below this many columns a terminal gets fewer, shorter ones."""
@@ -63,7 +63,11 @@ def _tokens(trace: Mapping[str, Any], width: int) -> RenderableType:
     columns = [Column("token")] + [
         Column("raw" if i == 0 else "final" if i == last else f"{i}", "right") for i in places
     ]
-    columns += [Column(""), Column("stays while …", fit="cut")] if wide else [Column("removed by", fit="cut")]
+    gone_at_all = any(c["logit"] is None for c in stages[last]["tokens"])
+    if wide:
+        columns += [Column(""), Column("stays while …", fit="wrap")]
+    elif gone_at_all:
+        columns.append(Column("removed by", fit="cut"))
     rows: list[list[str | Text]] = []
     for index, raw in enumerate(stages[0]["tokens"]):
         cells = [s["tokens"][index] for s in stages]
@@ -74,7 +78,7 @@ def _tokens(trace: Mapping[str, Any], width: int) -> RenderableType:
         row += [number(cells[i]["p"]) if cells[i]["logit"] is not None else "✗" for i in places]
         if wide:
             row += [bar(cells[last]["p"], 10), _conditions(trace, raw["id"], gone)]
-        else:
+        elif gone_at_all:
             row.append(next((f"{s['rule']}" for s, c in zip(stages, cells, strict=True) if c["logit"] is None), ""))
         rows.append([Text(cell, style) for cell in row])
     return table(columns, rows, width)
@@ -87,7 +91,7 @@ def _conditions(trace: Mapping[str, Any], token: int, gone: bool) -> str:
     for c in trace["critical"]:
         if c["id"] != token or (c["keeps"], c["value"]) in TRIVIAL:
             continue
-        limit = f"{SIGNS.get(c['keeps'], c['keeps'])} {number(c['value'])}"
+        limit = f"{SIGNS.get(c['keeps'], c['keeps'])} {bound(c['value'], c['keeps'])}"
         if c["parameter"] == "T":
             which = f"T{[s['stage'] for s in trace['stages']].index(c['stage'])}" if len(heats) > 1 else "T"
             words.append(f"{which} {limit}")
