@@ -204,6 +204,8 @@ def _read_rule(piece: str) -> Rule:
     try:
         positional = [_literal(node) for node in call.args]
         named = [(str(k.arg), _literal(k.value)) for k in call.keywords]
+    except RecipeError:  # a schedule's own
+        raise
     except (ValueError, TypeError, RecursionError, MemoryError):
         raise RecipeError(
             f"cannot read a value in {shown!r}; values are numbers, inf, strings and lists of them"
