@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from logitherm.arrays import NEG_INF, Array, gather, top, weights
+from logitherm.arrays import NEG_INF, Array, gather, keep, top, weights
 from logitherm.rules.base import SLACK, Cutoff, Numbers, parameter
 from logitherm.state import At
 
@@ -35,5 +35,6 @@ class MinP(Cutoff, name="min_p"):
         return top(logits) + at.column(self.p, lambda p: math.log(p * (1 - SLACK)) if p > 0 else NEG_INF)
 
     def critical(self, logits: Array, token: int) -> Array:
-        """The token's probability over the largest one, over 1 − 1e-6."""
-        return gather(weights(logits), token) / (1 - SLACK)
+        """The token's probability over the largest one, over 1 − 1e-6; at most 1, which keeps the maxima."""
+        ratio = gather(weights(logits), token) / (1 - SLACK)
+        return keep(ratio, ratio < 1, 1.0)
