@@ -47,7 +47,7 @@ MUTANTS = [
     Mutant("sampler.py", "        state = State.start(prompts, seed, rows)", "        state = State.start(prompts, None, rows)", LAWS + "4_a_"),
     # law 5: rows do not see each other
     Mutant("arrays.py", "xp.sum(xp.exp(shifted), axis=-1, keepdims=True)", "xp.sum(xp.exp(shifted))", "tests/test_state.py"),
-    Mutant("rules/threshold.py", "return top(logits) +", "return top(logits).max() +", LAWS + "5_a_row_draws_the_same_alone"),
+    Mutant("rules/threshold.py", "return top(logits) +", "return top(logits).max() +", LAWS + "5_per_row"),
     Mutant("state.py", "self.seed[index] if seed is None", "self.seed[: len(index)] if seed is None", LAWS + "5_a_row"),
     Mutant("state.py", "np.concatenate([self.prompt, other.prompt])", "np.concatenate([self.prompt, other.prompt + 1])", LAWS + "5_"),
     Mutant("state.py", "for row in self.state.row.tolist()]", "for row in range(len(self.state))]", LAWS + "5_per_row"),
@@ -65,7 +65,7 @@ MUTANTS = [
     # laws 8 and 10: NumPy and torch
     Mutant("arrays.py", "descending=True", "descending=False", "tests/test_laws.py::test_laws_8"),
     # law 9: edges
-    Mutant("rules/rank.py", "SLACK = 1e-6", "SLACK = 0.0", "tests/test_golden.py"),
+    Mutant("rules/base.py", "SLACK = 1e-6", "SLACK = 0.0", "tests/test_golden.py"),
     Mutant("rules/rank.py", "before(w) < p", "before(w) + w < p", LAWS + "9_top_p"),
     Mutant("rules/rank.py", "if 0 < k < size else size) - 1", "if 0 < k < size else size)", LAWS + "9_"),
     Mutant("rules/base.py", "logits >= self.cutoff", "logits > self.cutoff", LAWS + "9_ties"),

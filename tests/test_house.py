@@ -12,7 +12,7 @@ SRC = Path(logitherm.__file__).parent
 ORDER = """
 version errors arrays rng draw ragged schedule vocabulary model state
 rules.base rules.temperature rules.dynamic rules.rank rules.threshold
-rules.penalties rules.repeats rules.constrain rules
+rules.target rules.penalties rules.repeats rules.constrain rules
 sampler presets recipe
 show show.table show.waterfall
 critical trace

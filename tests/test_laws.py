@@ -306,6 +306,11 @@ def test_law_7_the_smallest_id_whose_running_mass_exceeds_u_times_the_total(x, u
     assert draw(torch.from_numpy(x), us).tolist() == tokens.tolist()
 
 
+def test_law_7_a_running_mass_of_exactly_u_times_the_total_does_not_exceed_it():
+    assert draw(np.zeros((5, 4)), np.array([0.0, 0.25, 0.5, 0.5 - 2**-53, 0.75])).tolist() == [0, 1, 2, 1, 3]
+    assert draw(torch.zeros((2, 4), dtype=torch.float64), np.array([0.25, 0.75])).tolist() == [1, 3]
+
+
 @pytest.mark.parametrize("u", [0.0, 2.0**-53, 0.5, 1 - 2.0**-53])
 def test_law_7_the_last_u_below_one_still_draws_a_kept_token(u):
     for total in (1.0, 1.0 + 2**-52, 1.5, 1 / 3, 3.0):

@@ -15,8 +15,9 @@ from logitherm.rules.base import GREEDY
 from logitherm.sampler import Sampler
 from logitherm.state import At, State
 
-COLDEST, HOTTEST = GREEDY * (1 + 1e-9), 1e4
-"""The temperatures between which a critical temperature is looked for; below the first, a rule is greedy."""
+COLDEST, HOTTEST = GREEDY * (1 + 1e-9), 1e10
+"""The temperatures between which a critical one is looked for. Below the first a rule is greedy; at the second a row is
+uniform but for the last digits."""
 
 GRID = 40
 """How many temperatures, evenly spaced in log T, are tried to find the nearest change on either side."""
@@ -115,6 +116,8 @@ def _of_temperature(
     """
     rule, before, _, at = stages[place]
     t = float(used(rule, before, at)[0]) if isinstance(rule, Tempering) else 1.0
+    if t > HOTTEST:
+        return
     now = np.isfinite(numpy(stages[-1][2])[0])
 
     def run(log_t: float) -> Iterator[Passed]:
@@ -127,10 +130,10 @@ def _of_temperature(
         kept: np.ndarray = np.isfinite(numpy(after)[0])
         return kept
 
-    here = log(min(max(t, COLDEST), HOTTEST))
+    here = log(max(t, COLDEST))
     colder = [u for u in np.linspace(here, log(COLDEST), GRID) if u < here]
     hotter = [u for u in np.linspace(here, log(HOTTEST), GRID) if u > here]
-    at_here = now if COLDEST <= t <= HOTTEST else final(here)
+    at_here = now if t >= COLDEST else final(here)
     below, above = ([(here, at_here), *((float(u), final(u)) for u in side)] for side in (colder, hotter))
     greedy = greedy_choice(numpy(before)[0]) if t > GREEDY else -1
     for token in tokens:
@@ -173,7 +176,7 @@ def _crossing(function: Callable[[float], float], a: float, b: float) -> float:
             break
         c = (a + b) / 2 if turn % 3 == 2 else (a * fb - b * fa) / (fb - fa)
         fc = function(c)
-        if fc * fb < 0:
+        if (fc < 0) != (fb < 0):
             a, fa = b, fb
         else:
             fa /= 2

@@ -162,7 +162,7 @@ class Sampler:
 
 def _apply(rule: Rule, logits: Array, at: At) -> Array:
     """The rule's answer, if it is one. A row that an earlier rule emptied makes NaN, reported at the end."""
-    with np.errstate(invalid="ignore", over="ignore"):
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         after = rule.apply(logits, at)
     if getattr(after, "shape", None) != logits.shape:
         got = getattr(after, "shape", type(after).__name__)

@@ -2,10 +2,11 @@
 
 from logitherm.rules.base import REGISTRY, Cutoff, Rule, Tempering
 from logitherm.rules.constrain import Ban, Bias, MinNewTokens
-from logitherm.rules.dynamic import DynamicTemperature
+from logitherm.rules.dynamic import DynamicTemperature, Dynatemp, Edt
 from logitherm.rules.penalties import Frequency, Presence, Repetition
 from logitherm.rules.rank import TopK, TopP
 from logitherm.rules.repeats import NoRepeatNgram
+from logitherm.rules.target import EntropyCap, TargetEntropy
 from logitherm.rules.temperature import Temperature
 from logitherm.rules.threshold import MinP
 
@@ -15,6 +16,9 @@ __all__ = [
     "Bias",
     "Cutoff",
     "DynamicTemperature",
+    "Dynatemp",
+    "Edt",
+    "EntropyCap",
     "Frequency",
     "MinNewTokens",
     "MinP",
@@ -22,6 +26,7 @@ __all__ = [
     "Presence",
     "Repetition",
     "Rule",
+    "TargetEntropy",
     "Temperature",
     "Tempering",
     "TopK",

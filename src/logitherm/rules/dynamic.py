@@ -63,6 +63,9 @@ def varentropy(logits: Array) -> Array:
     return xp.sum(softmax(logits) * deviation * deviation, axis=-1, keepdims=True)
 
 
+SUREST = 1e-6
+"""Entropies below this count as this; edt is greedy there."""
+
 FEATURES: dict[str, Callable[[Array], Array]] = {
     "max_p": max_p,
     "entropy": entropy,
@@ -157,3 +160,67 @@ class DynamicTemperature(Tempering, name="dynamic_temperature"):
         low, high = at.column(self.t_min), at.column(self.t_max)
         t = xp.where(t < low, low, t)
         return xp.where(t > high, high, t)
+
+
+@dataclass(frozen=True)
+class Dynatemp(Tempering, name="dynatemp"):
+    """Divide by T = low + (high − low) · (H / log n)^exponent: low where the row is sure, high where it is flat.
+
+    low, high: the temperatures of a row with one candidate and of a uniform one, ≥ 0; low may exceed high, which cools
+       the rows that are unsure. 1 and 1 are neutral. Usual 0.5 and 1.5.
+    exponent: bends the way between, > 0; 1 unless given. Above 1 stays longer near low.
+    of: "kept", the entropy of what reaches this rule, n being the tokens that are left (the default, as in llama.cpp,
+       where it stands last); or "raw", of the model's own distribution. The same numbers mean other temperatures then.
+    Each number may be a list with one value a row, or a schedule.
+    logits (rows, vocabulary) float64 -> the same shape; the order of tokens never changes.
+    Raises RecipeError if a temperature is negative or the exponent not positive.
+    Source: llama.cpp's temp_ext (src/llama-sampler.cpp, as in llama-cpp-python 0.3.36), whose dynatemp_range r around t
+    is dynatemp(max(0, t - r), t + r).
+    Example: p = [.01, .02, .03, .94] has H / log 4 = .2075, so dynatemp(0.5, 1.5) uses T = .7075.
+    """
+
+    low: Numbers = parameter("a finite number >= 0", lambda t: 0 <= t < inf, unit="temperature")
+    high: Numbers = parameter("a finite number >= 0", lambda t: 0 <= t < inf, unit="temperature")
+    exponent: Numbers = parameter("a finite number > 0", lambda e: 0 < e < inf, unit="power", default=1.0)
+    of: str = choice("raw", "kept", default="kept")
+
+    neutral = {"low": 1.0, "high": 1.0}
+    examples = ({"low": 0.5, "high": 1.5}, {"low": 1.2, "high": 0.4, "exponent": 2.0, "of": "raw"})
+
+    def temperature(self, logits: Array, at: At) -> Array:
+        """The interpolation, (rows, 1)."""
+        share = normalised_entropy(at.raw if self.of == "raw" else logits) ** at.column(self.exponent)
+        return at.column(self.low) + (at.column(self.high) - at.column(self.low)) * share
+
+
+@dataclass(frozen=True)
+class Edt(Tempering, name="edt"):
+    """Divide by T = t0 · base^(theta / H): cool where the model is sure, t0 where its entropy is large.
+
+    t0: the temperature of a row of infinite entropy, ≥ 0. theta: how strongly it cools, nats, ≥ 0. 1 and 0 are neutral.
+       Usual 1 and 0.1 to 2.
+    base: in (0, 1]; 0.8 unless given, as published.
+    of: "raw", the entropy of the model's own distribution in nats (the default), or "kept", of what reaches this rule.
+    Each number may be a list with one value a row, or a schedule.
+    logits (rows, vocabulary) float64 -> the same shape; the order of tokens never changes. As H goes to 0, T does: one
+    token stays.
+    Raises RecipeError if a number is out of its range.
+    Source: Zhang, Bao, Huang, "EDT: Improving Large Language Models' Generation by Entropy-based Dynamic Temperature
+    Sampling", arXiv:2403.14541.
+    Example: p = [.01, .02, .03, .94] has H = .28765, so edt(1.0, 1.0) uses T = .4604.
+    """
+
+    t0: Numbers = parameter("a finite number >= 0", lambda t: 0 <= t < inf, unit="temperature")
+    theta: Numbers = parameter("a finite number >= 0", lambda t: 0 <= t < inf, unit="nats")
+    base: Numbers = parameter("in (0, 1]", lambda b: 0 < b <= 1, unit="factor", default=0.8)
+    of: str = choice("raw", "kept", default="raw")
+
+    neutral = {"t0": 1.0, "theta": 0.0}
+    examples = ({"t0": 0.8, "theta": 1.0}, {"t0": 1.4, "theta": 0.3, "base": 0.6, "of": "kept"})
+
+    def temperature(self, logits: Array, at: At) -> Array:
+        """The product, (rows, 1)."""
+        xp = namespace(logits)
+        h = entropy(at.raw if self.of == "raw" else logits)
+        h = xp.where(h > SUREST, h, SUREST * xp.ones_like(h))
+        return at.column(self.t0) * at.column(self.base) ** (at.column(self.theta) / h)
