@@ -82,14 +82,17 @@ class Llama(nn.Module):
         self.register_buffer("cos", torch.cat([angles.cos()] * 2, -1), persistent=False)
         self.register_buffer("sin", torch.cat([angles.sin()] * 2, -1), persistent=False)
 
-    def forward(self, ids: Tensor, following: Tensor) -> Tensor:
-        """The mean loss, nats per token."""
+    def logits(self, ids: Tensor) -> Tensor:
+        """(rows, places, vocabulary) for the token after each place."""
         x = self.embedding(ids)
         cos, sin = self.get_buffer("cos")[: ids.shape[1]], self.get_buffer("sin")[: ids.shape[1]]
         for block in self.blocks:
             x = block(x, cos, sin)
-        logits = F.linear(F.rms_norm(x, x.shape[-1:], self.norm, 1e-5), self.embedding.weight)
-        return F.cross_entropy(logits.float().flatten(0, 1), following.reshape(-1))
+        return F.linear(F.rms_norm(x, x.shape[-1:], self.norm, 1e-5), self.embedding.weight)
+
+    def forward(self, ids: Tensor, following: Tensor) -> Tensor:
+        """The mean loss, nats per token."""
+        return F.cross_entropy(self.logits(ids).float().flatten(0, 1), following.reshape(-1))
 
 
 def names(layers: int) -> dict[str, str]:

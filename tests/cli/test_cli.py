@@ -31,6 +31,11 @@ def ok(*args, **kwargs):
     return result
 
 
+def mind_ctrl_c():
+    """In a child: what a shell's background job or a CI runner may have switched off, and a terminal has not."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def in_terminal(args, width=60, until=None, act=None, seconds=30):
     """Run in a pseudo-terminal of that width; once `until` is on the screen, act(pid). Returns output and exit code."""
     pid, fd = pty.fork()
@@ -40,6 +45,7 @@ def in_terminal(args, width=60, until=None, act=None, seconds=30):
         import termios
 
         fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack("HHHH", 30, width, 0, 0))
+        mind_ctrl_c()
         os.environ.pop("COLUMNS", None)
         os.environ["TERM"] = "xterm-256color"
         os.execv(sys.executable, [*COMMAND, *args])
@@ -180,7 +186,8 @@ def test_a_closed_pipe_ends_in_one_line():
 @pytest.mark.parametrize("options", [[], ["--json"]])
 def test_ctrl_c_keeps_what_was_written_and_exits_130(options):
     arguments = ["generate", TEXT, "-n", "500", "--max-new-tokens", "400", *options]
-    with subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "preexec_fn": mind_ctrl_c}
+    with subprocess.Popen([*COMMAND, *arguments], **pipes) as process:
         first = "" if options else process.stdout.read(1)
         time.sleep(3.0 if options else 0.5)
         process.send_signal(signal.SIGINT)
