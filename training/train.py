@@ -5,9 +5,10 @@
 
 Text: the simplest books up to --split-mb characters, shuffled by a fixed seed, give the held-out chapters (the first
 fiftieth) and the first part of the training text, as when the seed was trained; other books join the training side.
-Optimiser: Muon for matrices (momentum made orthogonal), AdamW for embedding and norms; bf16 autocast; a cosine decay
-over the time given. Every --save minutes a checkpoint from which the next call goes on; at the end the weights with the
-better held-out loss, plain or averaged (EMA), in the layout of CHECKPOINT. Ctrl-C ends early and still writes.
+Three words that have become slurs are replaced there by what they mean in these books. Optimiser: Muon for matrices
+(momentum made orthogonal), AdamW for embedding and norms; bf16 autocast; a cosine decay over the time given. Every
+--save minutes a checkpoint from which the next call goes on; at the end the weights with the better held-out loss, plain
+or averaged (EMA), in the layout of CHECKPOINT, and full.pt with all their digits. Ctrl-C ends early and still writes.
 
 Set these first, for half of the time goes into page faults otherwise: MALLOC_MMAP_THRESHOLD_=4294967296
 MALLOC_TRIM_THRESHOLD_=8589934592 MALLOC_TOP_PAD_=268435456 OMP_WAIT_POLICY=PASSIVE.
@@ -19,6 +20,7 @@ import argparse
 import json
 import math
 import random
+import re
 import shutil
 import time
 from collections.abc import Sequence
@@ -33,6 +35,10 @@ from torch import Tensor, nn
 
 END = "<|endoftext|>"
 WORST = "16"  # the one book of the manifest that is not in the US public domain
+
+
+MEANT = {"coon": "raccoon", "chink": "crack", "faggot": "stick"}
+"""Words of the old books that a reader of today takes for slurs, and what they mean there: Fatty Coon is a raccoon."""
 
 
 class Block(nn.Module):
@@ -121,7 +127,15 @@ def split(books: Path, ranking: Path, limit: float) -> tuple[list[str], list[str
         size += len(text)
     random.Random(0).shuffle(chapters)
     held_out = max(20, len(chapters) // 50)
-    return chapters[held_out:] + more, chapters[:held_out]
+    return [clean(chapter) for chapter in chapters[held_out:] + more], chapters[:held_out]
+
+
+def clean(chapter: str) -> str:
+    """The chapter with words that have become slurs replaced by what they meant in these books, in either case."""
+    for word, meaning in MEANT.items():
+        chapter = re.sub(rf"\b{word}(s?)\b", rf"{meaning}\1", chapter)
+        chapter = re.sub(rf"\b{word.capitalize()}(s?)\b", rf"{meaning.capitalize()}\1", chapter)
+    return chapter
 
 
 def windows(ids: np.ndarray, starts: np.ndarray, length: int) -> tuple[Tensor, Tensor]:
@@ -246,6 +260,7 @@ def main() -> None:
     best = average if averaged < plain else best
     print(f"held-out loss {plain:.4f}, averaged weights {averaged:.4f}")
     theirs = names(len(model.blocks))
+    torch.save(best, args.output / "full.pt")
     save_file({theirs[k]: v.half().contiguous() for k, v in best.items()}, args.output / "model.safetensors")
     for name in ("config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json"):
         if (args.checkpoint / name).is_file():
