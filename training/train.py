@@ -8,7 +8,7 @@ fiftieth) and the first part of the training text, as when the seed was trained;
 Three words that have become slurs are replaced there by what they mean in these books. Optimiser: Muon for matrices
 (momentum made orthogonal), AdamW for embedding and norms; bf16 autocast; a cosine decay over the time given. Every
 --save minutes a checkpoint from which the next call goes on; at the end the weights with the better held-out loss,
-plain or averaged (EMA), in the layout of CHECKPOINT, and full.pt with all their digits. Ctrl-C ends early and still writes.
+plain or averaged (EMA), in the layout of CHECKPOINT, and full.pt with all their digits. Ctrl-C ends early, and writes.
 
 Set these first, for half of the time goes into page faults otherwise: MALLOC_MMAP_THRESHOLD_=4294967296
 MALLOC_TRIM_THRESHOLD_=8589934592 MALLOC_TOP_PAD_=268435456 OMP_WAIT_POLICY=PASSIVE.

@@ -15,7 +15,7 @@ generator: it prints, compares, hashes and serialises. To write one:
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any, ClassVar, Self
 
@@ -28,8 +28,8 @@ from logitherm.vocabulary import Vocabulary
 REGISTRY: dict[str, type[Rule]] = {}
 """Every rule by name; a subclass with a name enrols itself, here and in the tests of the laws."""
 
-Numbers = float | tuple[float, ...] | Schedule
-"""A parameter: one number, a tuple with one number a row, or a schedule over the position."""
+Numbers = float | Sequence[float] | Schedule
+"""A parameter: one number, a list with one number a row (kept as a tuple), or a schedule over the position."""
 
 SLACK = 1e-6
 """top_p and min_p lower their p by this fraction: what should be exactly p and was rounded up or down still counts."""

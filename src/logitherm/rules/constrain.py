@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import inf
 from typing import Any, Self
@@ -24,7 +25,7 @@ def pair(name: str, value: Any) -> tuple[int, float]:
     raise RecipeError(f"{name} must be a list of pairs [id, number < inf]; got {value!r} in it")
 
 
-def below(name: str, ids: tuple[int, ...], size: int) -> list[int]:
+def below(name: str, ids: Sequence[int], size: int) -> list[int]:
     """The ids, if the vocabulary has them."""
     if ids and max(ids) >= size:
         raise RecipeError(f"{name} must be ids in [0, {size}), the vocabulary; got {max(ids)}")
@@ -43,7 +44,7 @@ class Bias(Rule, name="bias"):
     Example: bias([[0, 1.5]]) on logits [2, 1] gives [3.5, 1].
     """
 
-    pairs: tuple[tuple[int, float], ...] = listed(pair, "pairs [id, number < inf]", unit="logits")
+    pairs: Sequence[Sequence[float]] = listed(pair, "pairs [id, number < inf]", unit="logits")
 
     neutral = {"pairs": ()}
     examples = ({"pairs": [[0, 1.5], [1, -2.0]]}, {"pairs": [[1, -inf]]})
@@ -53,7 +54,7 @@ class Bias(Rule, name="bias"):
         if not self.pairs:
             return logits
         amounts = np.zeros(logits.shape[-1])
-        ids = below("Bias.pairs", tuple(token for token, _ in self.pairs), len(amounts))
+        ids = below("Bias.pairs", [int(token) for token, _ in self.pairs], len(amounts))
         np.add.at(amounts, ids, [amount for _, amount in self.pairs])
         return logits + like(amounts, logits)
 
@@ -69,7 +70,7 @@ class Ban(Rule, name="ban"):
     Example: ban([1]) on logits [2, 1] gives [2, -inf].
     """
 
-    ids: tuple[int, ...] = listed(whole, "whole numbers >= 0", unit="token ids")
+    ids: Sequence[int] = listed(whole, "whole numbers >= 0", unit="token ids")
 
     neutral = {"ids": ()}
     examples = ({"ids": [1]},)
@@ -101,8 +102,8 @@ class MinNewTokens(Rule, name="min_new_tokens"):
     Example: min_new_tokens(1, eos=[1]) on logits [2, 1] gives [2, -inf] for the first token, [2, 1] from then on.
     """
 
-    n: int | tuple[int, ...] = parameter("a whole number >= 0 (0 = off)", lambda n: n >= 0, unit="tokens", whole=True)
-    eos: tuple[int, ...] | None = listed(whole, "whole numbers >= 0", unit="token ids", default=None)
+    n: int | Sequence[int] = parameter("a whole number >= 0 (0 = off)", lambda n: n >= 0, unit="tokens", whole=True)
+    eos: Sequence[int] | None = listed(whole, "whole numbers >= 0", unit="token ids", default=None)
 
     neutral = {"n": 0}
     examples = ({"n": 3, "eos": [0]}, {"n": 100, "eos": [1, 0]})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from logitherm.arrays import Array, before, count, descending, gather, keep, namespace, softmax, weights
@@ -22,7 +23,7 @@ class TopK(Cutoff, name="top_k"):
     Example: top_k(2) on p = [.4, .3, .2, .1] keeps the first two, then .571 and .429.
     """
 
-    k: int | tuple[int, ...] = parameter("a whole number >= 0 (0 = off)", lambda k: k >= 0, unit="tokens", whole=True)
+    k: int | Sequence[int] = parameter("a whole number >= 0 (0 = off)", lambda k: k >= 0, unit="tokens", whole=True)
 
     neutral = {"k": 0}
     examples = ({"k": 1}, {"k": 2}, {"k": 40})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,7 +34,7 @@ class NoRepeatNgram(Rule, name="no_repeat_ngram"):
     Example: after the tokens 5 7 9 5, no_repeat_ngram(2) removes 7.
     """
 
-    n: int | tuple[int, ...] = parameter("a whole number >= 0 (0 = off)", lambda n: n >= 0, unit="tokens", whole=True)
+    n: int | Sequence[int] = parameter("a whole number >= 0 (0 = off)", lambda n: n >= 0, unit="tokens", whole=True)
 
     neutral = {"n": 0}
     examples = ({"n": 2}, {"n": 3})
