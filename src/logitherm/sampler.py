@@ -86,12 +86,11 @@ class Sampler:
         Raises LogitsError, naming row and rule, at NaN, at +inf, or where a row has nothing left.
         """
         raw = self._read(logits, state)
-        return self._checked(self._shape(raw, state), raw, state)
+        final = self._checked(self._shape(raw, state), raw, state)
+        return float64(final) if final is raw else final
 
     def step(self, logits: Array, state: State) -> Step:
-        """Draw one token a row: `observe` of the draw, which is fixed by the logits, the rules, the seed and the
-        position.
-        """
+        """Draw one token a row: `observe` of the draw, which logits, rules, seed and position decide."""
         raw = self._read(logits, state)
         final = self._checked(self._shape(raw, state), raw, state)
         return self._learn(draw(final, uniform(state.seed, state.position)), raw, state, final)
@@ -108,7 +107,9 @@ class Sampler:
 
     def stages(self, logits: Array, state: State) -> Iterator[tuple[Rule, Array, Array, At]]:
         """Each rule in turn with the logits it receives, the logits it gives, and what it could look at."""
-        raw = self._read(logits, state)
+        yield from self._stages(self._read(logits, state), state)
+
+    def _stages(self, raw: Array, state: State) -> Iterator[tuple[Rule, Array, Array, At]]:
         before = raw
         for rule, memory, number in zip(self.rules, state.memory, self._lanes, strict=True):
             at = At(raw, state, memory, number)
@@ -139,17 +140,15 @@ class Sampler:
         return raw
 
     def _shape(self, raw: Array, state: State) -> Array:
-        logits = raw
-        for rule, memory, number in zip(self.rules, state.memory, self._lanes, strict=True):
-            logits = _apply(rule, logits, At(raw, state, memory, number))
-        return logits
+        final = raw
+        for _, _, after, _ in self._stages(raw, state):
+            final = after
+        return final
 
     def _checked(self, final: Array, raw: Array, state: State) -> Array:
-        """The final logits, if every row can be drawn from; the first rule that spoiled one is looked for only if
-        not.
-        """
+        """The final logits, if every row can be drawn from; only if not, the first rule that spoiled one is sought."""
         if not np.isfinite(numpy(top(final))).all():
-            for rule, _, after, _ in self.stages(raw, state):
+            for rule, _, after, _ in self._stages(raw, state):
                 _blame(f"after {str(rule)!r}", after)
         return final
 

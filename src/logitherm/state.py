@@ -27,9 +27,7 @@ def fresh_seed() -> int:
 
 
 def row_seeds(seed: int | Sequence[int] | np.ndarray | None, rows: int) -> np.ndarray:
-    """One seed a row: row i of an integer s gets s + i (modulo 2⁶⁴), a sequence gives them one by one, None is
-    fresh.
-    """
+    """One seed a row: an integer s gives row i the seed s + i (modulo 2⁶⁴), a sequence one each, None a fresh s."""
     if seed is None:
         seed = fresh_seed()
     try:
