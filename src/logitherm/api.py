@@ -120,8 +120,7 @@ def generate(
 def stream(prompt: str, recipe: Recipe = None, **options: Unpack[Options]) -> Iterator[Piece]:
     """Give the pieces of one text as they come; each prints as its text.
 
-    Parameters as in `generate`, checked at the call. A piece holds whole characters; the last one says why the text
-    ended.
+    Parameters as in `generate`, checked at the call. A piece holds whole characters; the last says why the text ended.
     """
     return _pieces(start([prompt], recipe, **options))
 

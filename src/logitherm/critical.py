@@ -111,8 +111,7 @@ def _of_temperature(
 ) -> Iterator[Found]:
     """The nearest temperatures below and above the one in use at which a token enters or leaves the final set.
 
-    The whole chain runs at each temperature of a grid; between two of its points a token is taken to change at most
-    once.
+    The whole chain runs at each temperature of a grid; a token is taken to change at most once between two points.
     """
     rule, before, _, at = stages[place]
     t = float(used(rule, before, at)[0]) if isinstance(rule, Tempering) else 1.0

@@ -43,8 +43,7 @@ ORDERS: dict[str, tuple[Callable[[Any], Rule], ...]] = {
 def parse(text: str) -> Sampler:
     """A sampler from recipe text: `parse("temperature(0.7) | top_p(0.9)")`.
 
-    Raises RecipeError for an unknown rule or parameter (with the nearest name), a wrong value, or text that is no
-    recipe.
+    Raises RecipeError for an unknown rule or parameter (with the nearest name), a wrong value, or no recipe at all.
     """
     if not isinstance(text, str):
         raise RecipeError(f"a recipe must be text; got {text!r}")

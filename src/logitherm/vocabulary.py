@@ -22,9 +22,7 @@ class Vocabulary(Protocol):
         """The ids of a prompt, with the start token that the model was trained with, if any."""
 
     def bytes_of(self, token: int) -> bytes:
-        """The bytes that a token adds to the text. One token may hold a part of a character only; control tokens add
-        none.
-        """
+        """The bytes that a token adds to the text: perhaps a part of a character only; none for a control token."""
 
 
 def label(vocabulary: Vocabulary, token: int) -> str:

@@ -22,9 +22,7 @@ def complain(message: object) -> None:
 
 
 def friendly(command: Callable[P, None]) -> Callable[P, None]:
-    """A command that ends with exit code 2 for wrong input, 1 for what else goes wrong, 130 for Ctrl-C, never a
-    traceback.
-    """
+    """A command that exits with 2 for wrong input, 1 for what else goes wrong, 130 for Ctrl-C, never a traceback."""
 
     @wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:

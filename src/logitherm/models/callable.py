@@ -15,9 +15,7 @@ from logitherm.vocabulary import Vocabulary
 
 @dataclass(frozen=True)
 class Row:
-    """What one row has read, and what the function remembers of it; `stale` after a crop, when that is no longer
-    true.
-    """
+    """What one row has read, and what the function remembers of it; `stale` once a crop made that untrue."""
 
     seen: tuple[int, ...]
     memory: Any = None

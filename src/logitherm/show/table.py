@@ -72,9 +72,7 @@ def visible(text: str | None, token: int) -> str:
 
 
 class Column(NamedTuple):
-    """A column of a table. fit: "whole" keeps its width; "cut" and "wrap" share what is left, short of it with … or
-    in lines.
-    """
+    """A column of a table. fit: "whole" keeps its width; "cut" (with …) and "wrap" (in lines) share what is left."""
 
     heading: str
     side: Literal["left", "right"] = "left"
