@@ -60,7 +60,7 @@ MUTANTS = [
     Mutant("state.py", "if seed is None and len(np.unique(index)) < len(index):", "if False:", LAWS + "6_copies"),
     Mutant("state.py", "secrets.randbits(32)", "12345", LAWS + "6_copies"),
     # law 7: the draw
-    Mutant("draw.py", "running > target", "running >= target", LAWS + "7_the_smallest"),
+    Mutant("draw.py", "running > target", "running >= target", LAWS + "7_"),
     Mutant("draw.py", "running[:, -1:]", "1.0", LAWS + "7_"),
     # laws 8 and 10: NumPy and torch
     Mutant("arrays.py", "descending=True", "descending=False", "tests/test_laws.py::test_laws_8"),

@@ -205,6 +205,7 @@ def test_law_5_per_row_parameters_follow_their_row(kind):
     example = dict(kind.examples[0])
     values = [example.pop(first), 1.0 if kind.neutral is None else kind.neutral[first]]
     x = np.random.default_rng(1).normal(scale=3, size=(2, 50))
+    x[1] += 20.0  # rows that could not be taken for each other
     both = Sampler(kind(tuple(values), **example))
     state = begin(both, x)
     expected = [apply(kind(v, **example), x[[i]])[0] for i, v in enumerate(values)]
