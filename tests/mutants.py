@@ -94,7 +94,7 @@ MUTANTS = [
     Mutant("rules/rank.py", "/ (1 - SLACK)", "* 1.0", "tests/test_trace.py"),
     Mutant("rules/threshold.py", "gather(weights(logits), token)", "gather(weights(logits), token) * 1.001", "tests/test_trace.py"),
     Mutant("critical.py", "side = keeps[0] if now", "side = keeps[1] if now", "tests/test_trace.py"),
-    Mutant("critical.py", "hotter = [u for", "hotter = [u + 1e-3 for", "tests/test_trace.py"),
+    Mutant("critical.py", "GRID = 40", "GRID = 2", "tests/test_trace.py"),
     Mutant("critical.py", "if setting == off:", "if False:", "tests/test_trace.py"),
     Mutant("critical.py", "TIGHT, LONGEST = 1e-13", "TIGHT, LONGEST = 1e-6", "tests/test_trace.py"),
     Mutant("trace.py", "p[:drawn].sum()", "p[: drawn + 1].sum()", "tests/test_trace.py"),
@@ -103,7 +103,7 @@ MUTANTS = [
     # states and buffers
     Mutant("ragged.py", "and bool((self._written.lengths == self.lengths).all())", "", "tests/test_state.py"),
     Mutant("ragged.py", "self._written.lengths[:] = lengths", "pass", "tests/test_state.py"),
-    Mutant("ragged.py", "with self._written.lock:", "if True:", LAWS + "4_a_sampler"),
+    Mutant("ragged.py", "with self._written.lock:", "if True:", "tests/test_state.py::test_threads"),
     Mutant("sampler.py", "lanes.append(lane(f\"{rule.name}#{seen[rule.name]}\"))", "lanes.append(0)", LAWS + "6_every"),
     Mutant("sampler.py", "#{seen[rule.name]}", "#1", LAWS + "6_every"),
     Mutant("state.py", "self.state.position, self.lane)", "self.state.position, 0)", LAWS + "6_every"),

@@ -1,5 +1,7 @@
 """States and ragged buffers are values: whatever grows from one, it stays as it was."""
 
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,6 +53,20 @@ def test_appending_does_not_copy_until_a_sibling_has_written():
     sibling = start.append([np.array([[3]])])
     assert sibling.arrays[0] is not on.arrays[0]
     assert (lists(start), lists(on), lists(sibling)) == ([[1]], [[1, 2]], [[1, 3]])
+
+
+def test_threads_may_grow_continuations_of_one_value():
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            for _ in range(40):
+                start = Ragged([np.zeros((6, 64), np.int64)], [1] * 6)
+                grow = lambda i, start=start: (i, start.append([np.full((6, 1), i)]))
+                grown = list(pool.map(grow, range(24)))
+                assert all(value.row(row)[1] == i for i, value in grown for row in range(6))
+    finally:
+        sys.setswitchinterval(interval)
 
 
 def test_ragged_refuses_to_grow_by_cropping():

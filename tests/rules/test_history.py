@@ -19,7 +19,8 @@ def after(rule, logits, prompt, drawn=()):
 
 
 def test_repetition_weakens_by_sign_in_prompt_and_output():
-    assert after(Repetition(2.0), [2.0, -2.0, 1.0, 0.0], prompt=[0], drawn=[1, 1, 3]) == [1.0, -4.0, 1.0, 0.0]
+    logits = [2.0, -2.0, 1.0, 0.5, 0.0]
+    assert after(Repetition(2.0), logits, prompt=[0, 4], drawn=[1, 1, 3]) == [1.0, -4.0, 1.0, 0.25, 0.0]
     assert after(Repetition(0.5), [2.0, -2.0], prompt=[0, 1]) == [4.0, -1.0]
 
 
@@ -84,7 +85,8 @@ def test_min_new_tokens_in_generation():
 )
 def test_schedules_go_from_start_to_end(name, expected):
     schedule = SCHEDULES[name](2.0, 1.0, 4)
-    assert [schedule.at(position) for position in (0, 2, 4, 400)] == pytest.approx(expected, abs=1e-15)
+    assert [schedule.at(position) for position in (0, 2, 4, 5)] == pytest.approx(expected, abs=1e-15)
+    assert schedule.at(400) == expected[-1]
     sampler = parse(f"temperature({name}(2.0, 1.0, steps=4))")
     state = sampler.start([[]], seed=0)
     used = []
