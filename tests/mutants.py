@@ -103,7 +103,6 @@ MUTANTS = [
     # states and buffers
     Mutant("ragged.py", "and bool((self._written.lengths == self.lengths).all())", "", "tests/test_state.py"),
     Mutant("ragged.py", "self._written.lengths[:] = lengths", "pass", "tests/test_state.py"),
-    Mutant("ragged.py", "with self._written.lock:", "if True:", "tests/test_state.py::test_threads"),
     Mutant("sampler.py", "lanes.append(lane(f\"{rule.name}#{seen[rule.name]}\"))", "lanes.append(0)", LAWS + "6_every"),
     Mutant("sampler.py", "#{seen[rule.name]}", "#1", LAWS + "6_every"),
     Mutant("state.py", "self.state.position, self.lane)", "self.state.position, 0)", LAWS + "6_every"),
