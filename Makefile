@@ -8,7 +8,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 demo: .venv/base
 	@$(BIN)/logitherm generate "Once upon a time there was a little girl who" --max-new-tokens 60 --seed 7 --echo
 	@echo
-	@$(BIN)/logitherm explain "The cat slept on the" -r "temperature(0.7) | top_p(0.6)" --seed 3
+	@$(BIN)/logitherm explain "The cat slept on the" -r "temperature(0.7) | top_p(0.5)" --seed 3
 
 test: .venv/dev lint
 	$(BIN)/python -m pytest -n auto --dist loadgroup

@@ -33,7 +33,7 @@ def main() -> None:
     """The trace of one token, as the README shows it."""
     console = Console(width=92, record=True, file=open("/dev/null", "w"), force_terminal=True)  # noqa: SIM115
     with console.file:
-        console.print(lt.explain("The cat slept on the", "temperature(0.7) | top_p(0.6)", seed=3))
+        console.print(lt.explain("The cat slept on the", "temperature(0.7) | top_p(0.5)", seed=3))
         svg = console.export_svg(theme=THEME, code_format=FORMAT, unique_id="trace", title="")
     (DOCS / "trace.svg").write_text("\n".join(line.rstrip() for line in svg.splitlines()) + "\n")
 

@@ -68,11 +68,12 @@ def longest_shared(samples: list[np.ndarray], text: np.ndarray) -> tuple[int, np
     low, high, found = 0, max(map(len, samples)), np.zeros(0, dtype=np.int64)
     while low < high:
         n = (low + high + 1) // 2
-        known = np.unique(fingerprints(text, n))
-        hits = [(s, np.isin(fingerprints(s, n), known)) for s in samples if len(s) >= n]
-        shared = next((s[int(hit.argmax()) :][:n] for s, hit in hits if hit.any()), None)
+        long = [s for s in samples if len(s) >= n]
+        hits = np.isin(np.concatenate([fingerprints(s, n) for s in long]), fingerprints(text, n))
+        starts = [(s, i) for s in long for i in range(len(s) - n + 1)]
+        shared = starts[int(hits.argmax())] if hits.any() else None
         low, high = (n, high) if shared is not None else (low, n - 1)
-        found = shared if shared is not None else found
+        found = shared[0][shared[1] :][:n] if shared is not None else found
     return low, found
 
 
@@ -125,7 +126,7 @@ def main() -> None:
     }
     failures += ["temperatures"] if len(set(shown.values())) < 4 else []
     for t, text in shown.items():
-        print(f"  - T {t}: {OPENINGS[0]}{' '.join(text.split())}")
+        print(f"  - T {t}: {OPENINGS[0]} {' '.join(text.split())}")
     print(f"\n{'Passed.' if not failures else 'Failed: ' + ', '.join(failures) + '.'}")
     sys.exit(bool(failures))
 
