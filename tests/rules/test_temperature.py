@@ -42,6 +42,22 @@ def test_the_surprisal_median_is_where_the_mass_reaches_one_half(p, expected):
     assert rule.temperature(before, at)[0, 0] == pytest.approx(-np.log(expected), abs=1e-14)
 
 
+def test_running_perplexity_is_of_the_tokens_drawn_lately():
+    """Tokens of probability 1/4, then 1/2: the window of two sees perplexities 4, sqrt(8), 2."""
+    sampler = Sampler(DynamicTemperature(0.5, running_perplexity=0.1, window=2))
+    state = sampler.start([[7], [7]], seed=0)
+    quarters, halves = np.zeros((2, 4)), np.array([[0.0, 0.0, -np.inf, -np.inf]] * 2)
+    used = []
+    for x in (quarters, quarters, halves, halves, halves):
+        ((rule, before, _, at),) = sampler.stages(x, state)
+        used.append(rule.temperature(before, at)[:, 0].tolist())
+        state = sampler.observe(x, state, [0, 1]).state
+    assert used == [pytest.approx([0.5 + 0.1 * p] * 2, abs=1e-14) for p in (0, 4, 4, 8**0.5, 2)]
+    forced = sampler.observe(halves, state, [3, 0]).state  # an impossible token: hot, but finite
+    assert np.isfinite(sampler.apply(quarters, forced)).all()
+    assert DynamicTemperature(0.5).init(3) is None
+
+
 def test_removed_tokens_are_no_part_of_the_features():
     padded = np.concatenate([logs(0.4, 0.3, 0.2, 0.1), np.full((1, 3), -np.inf)], axis=-1)
     for feature in ("max_p", "entropy", "median", "surprisal_median", "normalised_entropy", "varentropy"):

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from math import inf, isfinite
 from typing import Any
 
+import numpy as np
+
 from logitherm.arrays import (
     Array,
     before,
@@ -18,6 +20,7 @@ from logitherm.arrays import (
     descending,
     entropy,
     gather,
+    like,
     log_softmax,
     namespace,
     softmax,
@@ -26,7 +29,7 @@ from logitherm.arrays import (
 from logitherm.errors import RecipeError
 from logitherm.rules.base import Numbers, Tempering, choice, parameter
 from logitherm.schedule import Schedule
-from logitherm.state import At
+from logitherm.state import At, Step
 
 
 def max_p(logits: Array) -> Array:
@@ -66,6 +69,18 @@ def varentropy(logits: Array) -> Array:
 SUREST = 1e-6
 """Entropies below this count as this; edt is greedy there."""
 
+MOST_SURPRISED = 700.0
+"""Nats that a drawn token counts at most: a forced one may be impossible, and exp of more would overflow."""
+
+
+def perplexity(surprisals: np.ndarray) -> np.ndarray:
+    """Exp of the mean surprisal of each row, (rows, 1), over what is no NaN; 0 where nothing is."""
+    seen = ~np.isnan(surprisals)
+    n = seen.sum(axis=1, keepdims=True)
+    mean = np.where(seen, surprisals, 0.0).sum(axis=1, keepdims=True) / np.maximum(n, 1)
+    return np.where(n > 0, np.exp(mean), 0.0)
+
+
 FEATURES: dict[str, Callable[[Array], Array]] = {
     "max_p": max_p,
     "entropy": entropy,
@@ -97,6 +112,9 @@ class DynamicTemperature(Tempering, name="dynamic_temperature"):
     surprisal_median: coefficient of the mass-weighted median of the surprisal in nats, the useful median.
     normalised_entropy: coefficient of H / log n, in [0, 1], n being the tokens not removed.
     varentropy: coefficient of the variance of the surprisal, nats².
+    running_perplexity: coefficient of exp(mean of −log p) over the row's last drawn tokens, p being the model's own
+       probability of each; 0 before the first one. It rises when the text has become surprising. Usual 0 to 0.05.
+    window: over how many tokens it runs, a whole number ≥ 1; 16 unless given.
     of: "raw", features of the model's own logits before any rule (the default), or "kept", of those that this rule
         receives.
     t_min, t_max: bounds of T, 0 ≤ t_min ≤ t_max ≤ inf; neutral 0 and inf. A T at or below 1e-6 keeps one token.
@@ -116,6 +134,8 @@ class DynamicTemperature(Tempering, name="dynamic_temperature"):
     surprisal_median: Numbers = coefficient("temperature per nat")
     normalised_entropy: Numbers = coefficient("temperature per unit of log n")
     varentropy: Numbers = coefficient("temperature per square nat")
+    running_perplexity: Numbers = coefficient("temperature per unit of perplexity")
+    window: int = parameter("a whole number >= 1", lambda w: w >= 1, unit="tokens", default=16, whole=True)
     of: str = choice("raw", "kept", default="raw")
     t_min: Numbers = parameter("a finite number >= 0", lambda t: 0 <= t < inf, unit="temperature", default=0.0)
     t_max: Numbers = parameter(">= 0, or inf", lambda t: t >= 0, unit="temperature", default=inf)
@@ -126,6 +146,7 @@ class DynamicTemperature(Tempering, name="dynamic_temperature"):
         {"a": 0.1, "entropy": 0.8},
         {"a": 0.1, "log_perplexity": 0.8, "t_max": 1.5},
         {"a": 0.5, "median": -0.4},
+        {"a": 0.4, "running_perplexity": 0.05, "window": 3, "t_max": 2.0},
         {"a": 0.4, "max_p": -0.2, "entropy": 0.1, "of": "kept"},
         {
             "a": 0.3,
@@ -148,6 +169,17 @@ class DynamicTemperature(Tempering, name="dynamic_temperature"):
         if any(not isinstance(a, Schedule) and not isinstance(b, Schedule) and a > b for a, b in pairs):
             raise RecipeError(f"DynamicTemperature.t_min must be at most t_max; got {self.t_min!r} > {self.t_max!r}")
 
+    def init(self, rows: int) -> np.ndarray | None:
+        """(rows, window) the surprisal of the last tokens, NaN where there was none; nothing if it is not asked for."""
+        return np.full((rows, self.window), np.nan) if self.running_perplexity != 0 else None
+
+    def advance(self, memory: np.ndarray | None, step: Step) -> np.ndarray | None:
+        """The window, moved on by the surprisal of the tokens just drawn."""
+        if memory is None:
+            return None
+        surprisals = np.minimum(-step.raw_logprobs, MOST_SURPRISED)
+        return np.concatenate([memory[:, 1:], surprisals[:, None]], axis=1)
+
     def temperature(self, logits: Array, at: At) -> Array:
         """The clipped sum, (rows, 1)."""
         xp = namespace(logits)
@@ -157,6 +189,8 @@ class DynamicTemperature(Tempering, name="dynamic_temperature"):
             weight = getattr(self, name)
             if weight != 0:
                 t = t + at.column(weight) * feature(source)
+        if at.memory is not None:
+            t = t + at.column(self.running_perplexity) * like(perplexity(at.memory), logits)
         low, high = at.column(self.t_min), at.column(self.t_max)
         t = xp.where(t < low, low, t)
         return xp.where(t > high, high, t)
