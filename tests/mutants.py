@@ -89,6 +89,8 @@ MUTANTS = [
     Mutant("rules/dynamic.py", "xp.where(t < low, low, t)", "t", "tests/rules"),
     Mutant("rules/dynamic.py", "xp.where(t > high, high, t)", "t", "tests/rules"),
     Mutant("rules/dynamic.py", "count(xp.isfinite(logits))", "count(logits == logits)", "tests/rules"),
+    Mutant("rules/dynamic.py", "memory[:, 1:]", "memory[:, :-1]", "tests/rules"),
+    Mutant("rules/dynamic.py", "np.minimum(-step.raw_logprobs, MOST_SURPRISED)", "-step.raw_logprobs", "tests/rules"),
     # critical values and the trace
     Mutant("rules/rank.py", "gather(logits, token)) + 1", "gather(logits, token))", "tests/test_trace.py"),
     Mutant("rules/rank.py", "/ (1 - SLACK)", "* 1.0", "tests/test_trace.py"),
