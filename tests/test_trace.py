@@ -171,6 +171,8 @@ def test_what_the_table_says_of_tokens_that_are_out():
     assert "T" not in gone  # no temperature brings it back
     assert "T1 > " in text
     assert "T3 > " in text
+    cold = str(explain(recipe="temperature(0.0)", logits=[2.0, 1.0], tokens=["warm", "cold"], seed=0))
+    assert "✗ wants T > 1e-06" in next(line for line in cold.splitlines() if "cold" in line)
     narrow = explain(recipe="top_k(2)", logits=S1, tokens=["[bold]", "b", "c", "d", "e", "f"]).to_dict()
     assert "“[bold]”" in "".join(map(rendered, waterfall(narrow, 50)))
 

@@ -89,7 +89,7 @@ def _conditions(trace: Mapping[str, Any], token: int, gone: bool) -> str:
     heats = [s["stage"] for s in trace["stages"] if s["temperature"] is not None]
     words, needs = [], ""
     for c in trace["critical"]:
-        if c["id"] != token or (c["keeps"], c["value"]) in TRIVIAL:
+        if c["id"] != token or (not gone and (c["keeps"], c["value"]) in TRIVIAL):
             continue
         limit = f"{SIGNS.get(c['keeps'], c['keeps'])} {bound(c['value'], c['keeps'])}"
         if c["parameter"] == "T":
@@ -101,5 +101,5 @@ def _conditions(trace: Mapping[str, Any], token: int, gone: bool) -> str:
             words.append(f"{c['rule']} {limit}")
     if gone:
         inviting = [word for word in words if word.startswith("T")]
-        return ", or ".join([needs or "✗", *inviting])
+        return ", or ".join([needs, *inviting] if needs else ["✗ wants " + inviting[0]] if inviting else ["✗"])
     return ", ".join(words) or "always"
