@@ -20,6 +20,7 @@ from logitherm.errors import (
     NotExpressible,
     PromptError,
     RecipeError,
+    TraceError,
 )
 from logitherm.presets import presets
 from logitherm.recipe import (
@@ -48,9 +49,10 @@ from logitherm.state import At, State, Step
 from logitherm.version import __version__
 
 if TYPE_CHECKING:
-    from logitherm.api import explain, generate, start, stream
+    from logitherm.api import explain, generate, replay, start, stream
     from logitherm.models import load_model
     from logitherm.models.callable import CallableModel
+    from logitherm.recording.verify import verify
     from logitherm.trace import Trace
 
 LAZY = {
@@ -59,8 +61,10 @@ LAZY = {
     "explain": "logitherm.api",
     "generate": "logitherm.api",
     "load_model": "logitherm.models",
+    "replay": "logitherm.api",
     "start": "logitherm.api",
     "stream": "logitherm.api",
+    "verify": "logitherm.recording.verify",
 }
 """Public names whose modules are imported at first use, and those modules."""
 
@@ -98,6 +102,7 @@ __all__ = [
     "TopK",
     "TopP",
     "Trace",
+    "TraceError",
     "__version__",
     "explain",
     "from_json",
@@ -108,9 +113,11 @@ __all__ = [
     "load_recipe",
     "parse",
     "presets",
+    "replay",
     "start",
     "stream",
     "to_json",
     "to_toml",
     "uniform",
+    "verify",
 ]

@@ -13,6 +13,9 @@ from logitherm.generation.loop import MOST_TEXTS, Generation, Limits, Piece, Run
 from logitherm.model import Model
 from logitherm.models import load_model
 from logitherm.recipe import load_recipe
+from logitherm.recording import replay as replaying
+from logitherm.recording.replay import Replay
+from logitherm.recording.writer import writable
 from logitherm.rules import Rule
 from logitherm.sampler import Sampler
 from logitherm.trace import Trace, trace
@@ -46,6 +49,8 @@ class Options(TypedDict, total=False):
     stop: str | Sequence[str] | None
     batch_size: int
     details: bool
+    save_trace: str | Path | None
+    trace_top: int | None
 
 
 def start(
@@ -58,6 +63,8 @@ def start(
     stop: str | Sequence[str] | None = None,
     batch_size: int = 16,
     details: bool = False,
+    save_trace: str | Path | None = None,
+    trace_top: int | None = None,
 ) -> Run:
     """Prompts on their way to texts: iterate for pieces, read `.texts` at any time, also after an interruption.
 
@@ -65,8 +72,13 @@ def start(
     """
     limits = Limits(max_new_tokens, (stop,) if isinstance(stop, str) else tuple(stop or ()))
     sampler = find(recipe)
+    path = None if save_trace is None else Path(save_trace)
+    if trace_top is not None:
+        at_least("trace_top", trace_top, 1)
+    if path:
+        writable(path)
     loaded = _model(model)
-    return Run(loaded, sampler, prompts, limits, seed, batch_size, details)
+    return Run(loaded, sampler, prompts, limits, seed, batch_size, details, path, trace_top)
 
 
 @overload
@@ -97,6 +109,10 @@ def generate(
       batch_size:     how many texts to run at once, 16 unless given. It changes speed, not tokens, but for the last
                       digits of the model's logits.
       details:        fill in each token's probabilities, entropies, temperature and kept count.
+      save_trace:     a file to which every step is written as it is drawn: the logits, u and the token. `verify`
+                      derives its tokens again, `replay` shows another recipe on it.
+      trace_top:      keep only so many of a step's largest logits and a summary of the others, or more where these
+                      would not give the same token; all unless given.
     Raises RecipeError, PromptError, ModelError before any work; LogitsError if the model gives logits that cannot be
     drawn from (in a list of texts that one alone ends, with stop "error" and its `error`).
     """
@@ -176,6 +192,17 @@ def explain(
             raise PromptError(f"step must be at most {place}; got {step}: {why} there (seed {int(state.seed[0])})")
         row, cache = loaded.step([token], cache)
     return trace(sampler, row, state, top, lambda token: label(vocabulary, token))[0]
+
+
+def replay(path: str | Path, recipe: Recipe = None, text: int = 0) -> Replay:
+    """What another recipe would have made of each token of a trace file, from the stored logits, without the model.
+
+    path:   a trace file, as `generate(save_trace=…)` makes one.
+    recipe: the other recipe, as in `generate`.
+    text:   which text of the file, from 0.
+    Raises TraceError if the file cannot be read as a trace file or has no such text; RecipeError.
+    """
+    return replaying.replay(path, find(recipe), text)
 
 
 def _explain_logits(sampler: Sampler, logits: Any, tokens: Sequence[str] | None, seed: int | None, top: int) -> Trace:

@@ -34,6 +34,10 @@ class Model(Protocol):
         """Its tokens."""
 
     @property
+    def fingerprint(self) -> str | None:
+        """What tells its weights and tokens apart from others, such as a hash of them; None if nobody can say."""
+
+    @property
     def context(self) -> int | None:
         """The most tokens that a row can hold, or None if there is no limit."""
 

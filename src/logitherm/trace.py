@@ -17,6 +17,7 @@ from logitherm.critical import Critical, Name, critical, used
 from logitherm.rng import uniform
 from logitherm.rules import Tempering
 from logitherm.sampler import Sampler
+from logitherm.show.table import plain
 from logitherm.show.waterfall import waterfall
 from logitherm.state import State, Step
 
@@ -84,10 +85,7 @@ class Trace:
 
     def __str__(self) -> str:
         """The tables as plain text of the terminal's width."""
-        console = Console(highlight=False, no_color=True)
-        with console.capture() as captured:
-            console.print(self)
-        return "\n".join(line.rstrip() for line in captured.get().splitlines())
+        return plain(self)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         yield from waterfall(self.to_dict(), options.max_width)

@@ -46,9 +46,9 @@ def in_terminal(args, width=60, until=None, act=None, seconds=30):
 
         fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack("HHHH", 30, width, 0, 0))
         mind_ctrl_c()
-        os.environ.pop("COLUMNS", None)
-        os.environ["TERM"] = "xterm-256color"
-        os.execv(sys.executable, [*COMMAND, *args])
+        # An explicit environment: readline, which pytest loads, may have put COLUMNS where os.environ cannot see it.
+        clean = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "LINES")} | {"TERM": "xterm-256color"}
+        os.execve(sys.executable, [*COMMAND, *args], clean)
     seen, deadline = b"", time.monotonic() + seconds
     while time.monotonic() < deadline:
         if select.select([fd], [], [], 0.1)[0]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -46,6 +47,18 @@ def generate(
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Do not print recipe and seed on standard error.")
     ] = False,
+    save_trace: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Keep every step's logits, u and token, for verify and replay.", show_default=False
+        ),
+    ] = None,
+    trace_top: Annotated[
+        int | None,
+        typer.Option(
+            help="Keep so many of the largest logits of a step, and a summary of the rest.", show_default=False
+        ),
+    ] = None,
     as_json: options.JsonOption = False,
 ) -> None:
     """Continue a text.
@@ -57,6 +70,8 @@ def generate(
         raise RecipeError(f"-n must be a whole number in [1, {MOST_TEXTS}]; got {n}")
     if show_steps and (n > 1 or as_json):
         raise RecipeError("--show-steps is for one text in plain form; leave out -n and --json")
+    if trace_top is not None and save_trace is None:
+        raise RecipeError("--trace-top needs --save-trace")
     sampler, origin = options.read_recipe(recipe, temperature, top_k, top_p, min_p, order)
     text = options.read_prompt(prompt, file)
     run = api.start(
@@ -67,6 +82,8 @@ def generate(
         seed=seed,
         stop=[_unescape(s) for s in stop or ()],
         details=show_steps or as_json,
+        save_trace=save_trace,
+        trace_top=trace_top,
     )
     if not (quiet or as_json):
         print(f"recipe: {sampler}" + (f"  ({origin})" if origin else ""), file=sys.stderr)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from logitherm.cli import doctor, explain, generate, models, recipes
+from logitherm.cli import doctor, explain, generate, models, recipes, replay, verify
 from logitherm.version import __version__
 
 app = typer.Typer(
@@ -17,7 +17,16 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (generate.generate, explain.explain, recipes.recipes, models.models, doctor.doctor):
+COMMANDS = (
+    generate.generate,
+    explain.explain,
+    verify.verify,
+    replay.replay,
+    recipes.recipes,
+    models.models,
+    doctor.doctor,
+)
+for command in COMMANDS:
     app.command()(command)
 
 

@@ -73,6 +73,9 @@ SeedOption = Annotated[
     int | None,
     typer.Option(help="The same seed draws the same tokens; fresh unless given.", show_default=False),
 ]
+TraceFileArgument = Annotated[
+    Path, typer.Argument(metavar="FILE", help="A trace file: logitherm generate … --save-trace FILE.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from logitherm.generation.batch import Batch
 from logitherm.generation.detokenise import Detokeniser
 from logitherm.generation.stop import StopStrings
 from logitherm.model import Model
+from logitherm.recording.writer import Recorder
 from logitherm.sampler import Sampler
 from logitherm.state import State, Step
 from logitherm.trace import Summary, summarise
@@ -139,6 +141,7 @@ class Run:
     seed:    as in `Sampler.start`.
     size:    the most rows to run at once; the others wait and join as rows end.
     details: also compute each token's probabilities and entropies, at every step.
+    save:    where to write the trace file while drawing; see `recording.writer.Recorder`, also for `save_top`.
     """
 
     def __init__(
@@ -150,6 +153,8 @@ class Run:
         seed: int | Sequence[int] | None = None,
         size: int = 16,
         details: bool = False,
+        save: Path | None = None,
+        save_top: int | None = None,
     ) -> None:
         at_least("batch_size", size, 1)
         self._model = model
@@ -169,6 +174,7 @@ class Run:
         self._characters = [Detokeniser() for _ in prompts]
         seeds = start.seed.tolist()
         self.texts = [Generation(p, s, str(sampler)) for p, s in zip(prompts, seeds, strict=True)]
+        self._recorder = Recorder(save, model, self._sampler, prompts, start, save_top) if save else None
         self._going = self._go()
 
     def __iter__(self) -> Iterator[Piece]:
@@ -181,6 +187,13 @@ class Run:
             text.text += ends.flush()
 
     def _go(self) -> Generator[Piece, None, None]:
+        try:
+            yield from self._draw()
+        finally:
+            if self._recorder:
+                self._recorder.close([text.stop for text in self.texts])
+
+    def _draw(self) -> Generator[Piece, None, None]:
         batch = self._batch
         while batch.admit():
             step, before, failed = batch.draw()
@@ -191,6 +204,8 @@ class Run:
                 yield Piece(row, text, None, "error")
             if step is None or before is None:
                 continue
+            if self._recorder:
+                self._recorder.step(batch.rows, step, before)
             pieces = list(self._pieces(batch.rows, step, before))
             yield from pieces
             batch.advance(step, [piece.row for piece in pieces if piece.stop])

@@ -50,7 +50,8 @@ class CallableModel:
                 time for this row, None at first; new_ids is the prompt, then one token at a time. It must return a
                 new memory rather than change the old one.
                 logits are (vocabulary,), NumPy or torch, for the token that comes next.
-    vocabulary: its tokens.
+    vocabulary:  its tokens.
+    name, context, fingerprint: as in `logitherm.model.Model`; a trace file keeps the fingerprint.
     Raises LogitsError if the function returns logits of another size than the vocabulary.
     """
 
@@ -62,8 +63,10 @@ class CallableModel:
         stateful: bool = False,
         name: str = "callable",
         context: int | None = None,
+        fingerprint: str | None = None,
     ) -> None:
         self.name = name
+        self.fingerprint = fingerprint
         self.vocabulary = vocabulary
         self.context = context
         self._function = function

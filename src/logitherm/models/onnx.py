@@ -7,9 +7,11 @@ A folder holds model.onnx (its inputs and outputs are described in training/expo
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from logitherm.errors import BackendUnavailable, ModelError, PromptError
 from logitherm.models.byte_level import ByteLevel
 from logitherm.ragged import Ragged
 
+FILES = "model.onnx", "tokenizer.json", "model.json"
 NUTSHELL = Path(__file__).parent / "nutshell"
 SILENT = "ORT_DISABLE_TELEMETRY", "ORT_TELEMETRY_DISABLED"
 """Variables that keep ONNX Runtime from reporting its use over the network and from writing a device id into the
@@ -38,7 +41,7 @@ class OnnxModel:
     """
 
     def __init__(self, folder: Path, threads: int = 1) -> None:
-        for name in ("model.onnx", "tokenizer.json", "model.json"):
+        for name in FILES:
             if not (folder / name).is_file():
                 raise ModelError(f"the model folder {folder} has no {name}; training/export.py writes such folders")
         try:
@@ -48,6 +51,7 @@ class OnnxModel:
             start, eos = int(card["start"]), [int(token) for token in card["eos"]]
         except (ValueError, KeyError, TypeError) as error:
             raise ModelError(f"cannot read {folder / 'model.json'}: {error!r}") from None
+        self._folder = folder
         self.vocabulary = ByteLevel(folder / "tokenizer.json", start, eos)
         self._session = _session(folder / "model.onnx", threads)
         self._caches = [i.name for i in self._session.get_inputs() if i.name.startswith(("key.", "value."))]
@@ -59,6 +63,12 @@ class OnnxModel:
             raise ModelError(
                 f"{folder}: the model gives {width} logits, the tokenizer has {self.vocabulary.size} tokens"
             )
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The SHA-256 of its files, one after the other."""
+        files = (self._folder / name for name in FILES)
+        return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
     def prefill(self, rows: Sequence[Sequence[int]]) -> tuple[np.ndarray, Ragged]:
         """Next-token logits (rows, vocabulary) float32 after the prompts, and the cache.

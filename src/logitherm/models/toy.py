@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from functools import cache
@@ -63,6 +64,7 @@ class Toy:
     """The model of the last four bytes. Logits are float64; the cache is the tokens themselves."""
 
     name = "toy"
+    fingerprint = hashlib.sha256(TEXT.encode()).hexdigest()
     context: int | None = None
     vocabulary = Bytes()
 

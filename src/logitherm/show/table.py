@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 from unicodedata import category
 
 from rich.cells import cell_len
+from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -69,6 +70,18 @@ def visible(text: str | None, token: int) -> str:
         return f"#{token}"
     shown = printable(text, breaks=False)
     return f"“{shown}”" if len(shown) <= 24 else f"“{shown[:23]}…”"
+
+
+def plain(shown: RenderableType) -> str:
+    """What Rich would print, as text of the terminal's width without colours."""
+    console = Console(highlight=False, no_color=True)
+    with console.capture() as captured:
+        console.print(shown)
+    return "\n".join(line.rstrip() for line in captured.get().splitlines())
+
+
+NARROW = 70
+"""Below this many cells a terminal gets fewer, shorter columns."""
 
 
 class Column(NamedTuple):

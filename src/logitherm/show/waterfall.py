@@ -11,10 +11,7 @@ from typing import Any
 from rich.console import RenderableType
 from rich.text import Text
 
-from logitherm.show.table import Column, bar, bound, number, ruler, table, visible
-
-NARROW = 70
-"""Below this many columns a terminal gets fewer, shorter ones."""
+from logitherm.show.table import NARROW, Column, bar, bound, number, ruler, table, visible
 
 TRIVIAL = {(">=", 1.0), (">", 0.0), ("<=", 1.0), (">", 1e-6)}
 """Conditions that say nothing: k ≥ 1, p > 0, p ≤ 1, and T above where it is greedy."""

@@ -1,0 +1,178 @@
+"""Another recipe over a text that exists: what it would have made of each token, from the stored logits, without the
+model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from math import exp
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console, ConsoleOptions, RenderResult
+
+from logitherm.arrays import NEG_INF, log_softmax
+from logitherm.errors import LogitsError, RecipeError, TraceError
+from logitherm.recording.form import Entry, Recording, read
+from logitherm.recording.verify import begin, row
+from logitherm.rng import uniform
+from logitherm.sampler import Sampler
+from logitherm.show.replay import replayed
+from logitherm.show.table import plain
+from logitherm.state import State
+from logitherm.trace import Trace, trace
+
+VERSION = 1
+"""Of the JSON form of a replay."""
+
+SAME = 1e-9
+"""Probabilities closer than this are called the same."""
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """A token of the text under the other recipe, after the same tokens before it.
+
+    old_p, p: its probability under the recipe that drew it, and under the other.
+    fate:     "impossible", "less likely", "same" or "likelier".
+    u:        the number that drew it, and draws under the other recipe too.
+    drawn, drawn_text: what that would draw now; None if the other recipe leaves nothing (`fate` is "impossible").
+    exact:    whether all the logits of the step are stored; if not, a summary stands for the smallest.
+    """
+
+    position: int
+    id: int
+    text: str
+    old_p: float
+    p: float
+    fate: str
+    u: float
+    drawn: int | None
+    drawn_text: str | None
+    exact: bool
+
+
+@dataclass(frozen=True)
+class Replay:
+    """One text of a trace file under another recipe. Prints as a table; `to_dict` is the JSON form.
+
+    parts_at: the first position at which it draws another token, from where a text of its own would differ; None if
+              it draws the same text.
+    """
+
+    prompt: str
+    seed: int
+    recipe: str
+    other: str
+    tokens: tuple[Replayed, ...]
+
+    @property
+    def parts_at(self) -> int | None:
+        """The first position at which another token is drawn."""
+        return next((token.position for token in self.tokens if token.drawn != token.id), None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data: version 1 of the form."""
+        return {"version": VERSION, **asdict(self), "parts_at": self.parts_at}
+
+    def __str__(self) -> str:
+        """The table as plain text of the terminal's width."""
+        return plain(self)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield from replayed(self.to_dict(), options.max_width)
+
+
+class Ends:
+    """What rules may ask of the vocabulary of a recorded model: its size, its ends, and the tokens that are named."""
+
+    def __init__(self, recording: Recording) -> None:
+        self.size = recording.head.vocabulary
+        self.eos = recording.head.eos
+        self._names = recording.names
+
+    def encode(self, text: str) -> list[int]:
+        """Not known: a trace file holds no tokenizer."""
+        raise RecipeError(f"a trace file holds no tokenizer; this recipe needs the ids of {text!r}")
+
+    def bytes_of(self, token: int) -> bytes:
+        """The bytes of a token that the file names; none of others."""
+        return self._names.get(token, "").encode()
+
+
+def replay(path: str | Path, other: Sampler, text: int = 0) -> Replay:
+    """What another recipe would have made of each token of a text.
+
+    path:  a trace file.
+    other: the other recipe.
+    text:  which text of the file, from 0.
+    Raises TraceError if the file cannot be read or has no such text.
+    """
+    recording = read(Path(path))
+    entries = _entries(recording, text)
+    bound, prompt = other.bind(Ends(recording)), recording.head.texts[text]
+    tokens = tuple(_tokens(recording, entries, bound, begin(recording.head, text, bound)))
+    return Replay(prompt.prompt, prompt.seed, recording.head.recipe, str(bound), tokens)
+
+
+def recall(path: str | Path, step: int, text: int = 0, other: Sampler | None = None, top: int = 10) -> Trace:
+    """The trace of one stored step, under the recipe that drew it or another.
+
+    step: which token of the text, from 1.
+    Raises TraceError if the file cannot be read or has no such step.
+    """
+    recording = read(Path(path))
+    entries, names = _entries(recording, text), recording.names
+    if not 1 <= step <= len(entries):
+        raise TraceError(f"step must be in [1, {len(entries)}]; got {step}")
+    sampler = recording.head.sampler if other is None else other.bind(Ends(recording))
+    state = begin(recording.head, text, sampler)
+    for entry in entries[: step - 1]:
+        state = sampler.observe(row(entry, recording.head), state, [entry.token]).state
+    logits = row(entries[step - 1], recording.head)
+    return trace(sampler, logits, state, top, lambda token: names.get(token))[0]
+
+
+def _entries(recording: Recording, text: int) -> list[Entry]:
+    texts = len(recording.head.texts)
+    if not 0 <= text < texts:
+        raise TraceError(f"text must be in [0, {texts - 1}]; got {text}")
+    return [entry for entry in recording.entries if entry.text == text]
+
+
+def _tokens(recording: Recording, entries: list[Entry], other: Sampler, state: State) -> Iterator[Replayed]:
+    names = recording.names
+    for entry in entries:
+        logits = row(entry, recording.head)
+        log_p, drawn = _under(other, logits, state, entry.token)
+        yield Replayed(
+            int(state.position[0]),
+            entry.token,
+            names.get(entry.token, ""),
+            entry.final_p,
+            exp(log_p),
+            _fate(entry.final_p, log_p),
+            float(uniform(state.seed, state.position)[0]),
+            drawn,
+            None if drawn is None else names.get(drawn),
+            "all" in entry.logits,
+        )
+        state = other.observe(logits, state, [entry.token]).state
+
+
+def _under(other: Sampler, logits: np.ndarray, state: State, token: int) -> tuple[float, int | None]:
+    """The token's log-probability under the other recipe, and what that draws; -inf and None if it leaves nothing."""
+    try:
+        step = other.step(logits, state)
+    except LogitsError:
+        return NEG_INF, None
+    return float(log_softmax(step.final)[0, token]), int(step.tokens[0])
+
+
+def _fate(old: float, log_p: float) -> str:
+    new = exp(log_p)
+    if log_p == NEG_INF:
+        return "impossible"
+    return "same" if abs(new - old) <= SAME else "likelier" if new > old else "less likely"

@@ -1,0 +1,148 @@
+"""Deriving every token of a trace file again, from its logits, recipe and seed alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from logitherm.errors import LogitsError, TraceError
+from logitherm.recording.form import Entry, Head, Recording, read
+from logitherm.recording.logits import unpack
+from logitherm.rng import uniform
+from logitherm.sampler import Sampler
+from logitherm.state import State, Step
+
+CLOSE = 1e-9
+"""How far a probability may be from the stored one: processors differ in the last digits of exp and of sums."""
+
+VERSION = 1
+"""Of the JSON form of a verification."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A place where a trace file is not what it says.
+
+    line: in the file. text: which text, from 0; token: which of its tokens, from 1; both None outside the tokens.
+    what: "digest", "order", "u", "token", "raw_p", "final_p", "logits" or "end".
+    """
+
+    line: int
+    text: int | None
+    token: int | None
+    what: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What came of deriving a trace file again; `right` if everything in it follows from its logits and its seeds.
+
+    tokens:   how many were derived.
+    finished: whether the file was written to its end; one that breaks off may still be right.
+    """
+
+    recipe: str
+    model: str
+    fingerprint: str | None
+    texts: int
+    tokens: int
+    finished: bool
+    findings: tuple[Finding, ...]
+
+    @property
+    def right(self) -> bool:
+        """Whether nothing was found."""
+        return not self.findings
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data: version 1 of the form."""
+        return {"version": VERSION, "right": self.right, **asdict(self)}
+
+    def __str__(self) -> str:
+        """A line for each finding, or one that says that there is none."""
+        if self.right:
+            return f"right: {self.tokens} tokens follow from their logits and seeds"
+        return "\n".join(finding.message for finding in self.findings)
+
+
+def verify(path: str | Path) -> Verification:
+    """Derive every token of a trace file again, and say where the file is not what it says.
+
+    Each line's digest is compared, each u with its seed, each token and its probabilities with what the recipe makes of
+    the stored logits (probabilities to 1e-9). That the logits are the model's own, only the model can show.
+    Raises TraceError if the file cannot be read as a trace file.
+    """
+    recording = read(Path(path))
+    findings = [*_of_lines(recording), *_of_texts(recording)]
+    head, entries = recording.head, recording.entries
+    texts, finished = len(head.texts), recording.stops is not None
+    found = tuple(sorted(findings, key=lambda finding: finding.line))
+    return Verification(head.recipe, head.model, head.fingerprint, texts, len(entries), finished, found)
+
+
+def begin(head: Head, text: int, sampler: Sampler) -> State:
+    """The state of a text before its first token, under its own sampler or another."""
+    prompt = head.texts[text]
+    return sampler.start([prompt.ids], [prompt.seed], [prompt.row])
+
+
+def row(entry: Entry, head: Head) -> np.ndarray:
+    """(1, vocabulary) the logits of a token; TraceError, naming the line, if they are none."""
+    try:
+        return unpack(entry.logits, head.vocabulary)[None]
+    except TraceError as error:
+        raise TraceError(f"line {entry.line}: {error}") from None
+
+
+def _of_lines(recording: Recording) -> Iterator[Finding]:
+    last = len(recording.entries) + 2
+    for line in recording.bent:
+        place = "the head" if line == 1 else "the end" if line == last else f"line {line}"
+        yield Finding(line, None, None, "digest", f"{place} was changed: its digest is of something else")
+    if recording.stops is not None and len(recording.stops) != len(recording.head.texts):
+        yield Finding(last, None, None, "end", f"the end speaks of {len(recording.stops)} texts")
+
+
+def _of_texts(recording: Recording) -> Iterator[Finding]:
+    head = recording.head
+    states = [begin(head, text, head.sampler) for text in range(len(head.texts))]
+    for entry in recording.entries:
+        state = states[entry.text]
+        logits = row(entry, head)
+        try:
+            step = head.sampler.step(logits, state)
+        except LogitsError as error:
+            yield _finding(entry, "logits", str(error))
+        else:
+            yield from _of_token(entry, step, state, recording)
+        states[entry.text] = head.sampler.observe(logits, state, [entry.token]).state
+
+
+def _of_token(entry: Entry, step: Step, before: State, recording: Recording) -> Iterator[Finding]:
+    position, u = int(before.position[0]), float(uniform(before.seed, before.position)[0])
+    if entry.position != position:
+        yield _finding(entry, "order", f"it says that {entry.position} tokens came before; there are {position}")
+    if entry.u != u:
+        yield _finding(entry, "u", f"u is {entry.u!r}; the seed gives {u!r}")
+    drawn = int(step.tokens[0])
+    if drawn != entry.token:
+        told, found = (recording.names.get(token, "") for token in (entry.token, drawn))
+        yield _finding(entry, "token", f"it is {entry.token} {told!r}; logits and seed give {drawn} {found!r}")
+        return
+    for what, stored, log in (
+        ("raw_p", entry.raw_p, step.raw_logprobs),
+        ("final_p", entry.final_p, step.final_logprobs),
+    ):
+        p = float(np.exp(log[0]))
+        if not abs(p - stored) <= CLOSE:
+            yield _finding(entry, what, f"{what} is {stored!r}; the logits give {p!r}")
+
+
+def _finding(entry: Entry, what: str, message: str) -> Finding:
+    where = f"text {entry.text}, token {entry.position + 1} (line {entry.line})"
+    return Finding(entry.line, entry.text, entry.position + 1, what, f"{where}: {message}")

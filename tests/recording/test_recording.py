@@ -1,0 +1,300 @@
+"""The trace file: what is written can be derived again, and a change anywhere in it is found."""
+
+import base64
+import json
+import random
+
+import numpy as np
+import pytest
+
+import logitherm as lt
+from logitherm import RecipeError, Sampler, TraceError
+from logitherm.models.toy import Bytes
+from logitherm.recording.form import read, seal
+from logitherm.recording.logits import pack, unpack
+from logitherm.recording.replay import recall
+from logitherm.recording.verify import verify
+from tests.rows import examples
+
+PROMPT = "The cat slept on the"
+TRACES = 100
+
+
+def babble(ids):
+    """Logits of 257 bytes that depend on the last two ids only, wide enough for every rule to have something to do."""
+    rng = np.random.default_rng(ids[-1] * 1000 + ids[-2] if len(ids) > 1 else 7)
+    return (rng.standard_normal(257) * 3).astype(np.float32)
+
+
+BABBLE = lt.CallableModel(babble, Bytes(), name="babble", fingerprint="of a formula")
+
+
+def recorded(tmp_path, recipe="temperature(0.9) | top_p(0.9)", model="toy", **options):
+    path = tmp_path / "text.trace"
+    settings = {"seed": 5, "max_new_tokens": 8, **options}
+    return path, lt.generate(PROMPT, recipe, model=model, save_trace=path, n=2, **settings)
+
+
+def lines(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def rewritten(path, contents, repair):
+    """The file with these lines; with digests made right again, or left as they are."""
+    if not repair:
+        path.write_text("".join(json.dumps(content) + "\n" for content in contents))
+        return path
+    text, digest = "", ""
+    for content in contents:
+        line, digest = seal({k: v for k, v in content.items() if k != "digest"}, digest)
+        text += line
+    path.write_text(text)
+    return path
+
+
+def shaken(packed, size, raise_by):
+    """A step's logits with the largest of them raised."""
+    row = unpack(packed, size)
+    row[int(row.argmax())] += raise_by
+    return pack(row)
+
+
+def listed(entry):
+    """How many logits of a step are kept singly."""
+    return len(base64.b64decode(entry.logits["ids"]["base64"])) // 4
+
+
+def whats(path):
+    return {finding.what for finding in verify(path).findings}
+
+
+def test_what_is_written_is_what_was_drawn(tmp_path):
+    path, texts = recorded(tmp_path)
+    recording = read(path)
+    assert recording.head.sampler == lt.parse("temperature(0.9) | top_p(0.9)")
+    assert (recording.head.model, recording.head.vocabulary, recording.head.eos) == ("toy", 257, (256,))
+    assert [t.seed for t in recording.head.texts] == [5, 6]
+    for number, text in enumerate(texts):
+        tokens = [entry.token for entry in recording.entries if entry.text == number]
+        assert tokens == [token.id for token in text.tokens]
+        assert "".join(recording.names[token] for token in tokens).encode().startswith(text.text.encode()[:3])
+    assert recording.stops == tuple(text.stop for text in texts)
+    assert recording.bent == ()
+
+
+def test_logits_come_back_bit_for_bit_and_in_float32_where_that_loses_nothing():
+    row = np.array([1.5, -np.inf, np.float32(0.1), 3.0])
+    assert pack(row)["all"]["type"] == "float32"
+    assert np.array_equal(unpack(pack(row), 4), row)
+    row[0] = 0.1
+    assert pack(row)["all"]["type"] == "float64"
+    assert np.array_equal(unpack(pack(row), 4), row)
+
+
+def test_a_summary_keeps_the_mass_of_the_rest():
+    row = np.log(np.array([0.5, 0.04, 0.3, 0.06, 0.1]))
+    short = unpack(pack(row, 2), 5)
+    assert unpack(pack(row, 1, token=3), 5)[[0, 3]].tolist() == row[[0, 3]].tolist()
+    np.testing.assert_allclose(np.exp(short), [0.5, 0.2 / 3, 0.3, 0.2 / 3, 0.2 / 3])
+    removed = np.array([1.0, -np.inf, -np.inf])
+    assert unpack(pack(removed, 1), 3).tolist() == [1.0, -np.inf, -np.inf]
+
+
+def random_recipes(count):
+    """Recipes of one to four rules with settings at which they act, for one row or any."""
+    rng, rules = random.Random(11), [rule for rule in examples() if not rule.per_row()]
+    return [Sampler(*rng.sample(rules, rng.randint(1, 4))) for _ in range(count)]
+
+
+def test_verify_accepts_traces_of_random_recipes_and_finds_one_change_in_each(tmp_path, record_property):
+    """In each trace: one token, one logit, one seed; with the digests left alone, and made right by whoever forges."""
+    done = 0
+    for place, recipe in enumerate(random_recipes(3 * TRACES)):
+        top = None if place % 2 else 16
+        path, texts = recorded(tmp_path, recipe, BABBLE, seed=place, trace_top=top)
+        if not all(text.tokens for text in texts):
+            continue  # this chain leaves nothing to draw from
+        assert verify(path).findings == ()
+        assert verify(path).tokens == sum(len(text.tokens) for text in texts)
+        written = lines(path)
+        rng = random.Random(place)
+        for repair in (False, True):
+            for change, what in (("token", "token"), ("logit", "raw_p"), ("seed", "u")):
+                forged = json.loads(json.dumps(written))
+                step = forged[rng.randint(1, len(forged) - 2)]
+                if change == "token":
+                    step["token"] = (step["token"] + 1) % 256
+                elif change == "logit":
+                    step["logits"] = shaken(step["logits"], 257, 0.01)
+                else:
+                    forged[0]["texts"][0]["seed"] += 1
+                found = whats(rewritten(path, forged, repair))
+                wanted = {"digest"} if not repair else {what, "token"} if change == "logit" else {what}
+                assert wanted & found, (recipe, change, repair, found)
+                assert repair or change != "seed" or "u" in found
+        done += 1
+        if done == TRACES:
+            break
+    record_property("traces", done)
+    assert done == TRACES
+
+
+def test_lines_that_are_gone_moved_or_added_are_found(tmp_path):
+    path, _ = recorded(tmp_path)
+    written = lines(path)
+    without = written[:3] + written[4:]
+    assert "digest" in whats(rewritten(path, without, repair=False))
+    assert {"order", "u"} <= whats(rewritten(path, without, repair=True))
+    swapped = [*written[:2], written[3], written[2], *written[4:]]
+    assert "digest" in whats(rewritten(path, swapped, repair=False))
+    assert "digest" in whats(rewritten(path, [*written[:3], written[2], *written[3:]], repair=False))
+    head = json.loads(json.dumps(written))
+    head[0]["recipe"] = "temperature(0.5)"
+    assert {"digest", "final_p"} <= whats(rewritten(path, head, repair=False))
+    end = json.loads(json.dumps(written))
+    end[-1]["stops"] = ["eos"]
+    assert whats(rewritten(path, end, repair=True)) == {"end"}
+
+
+def test_a_file_that_breaks_off_is_right_as_far_as_it_goes(tmp_path):
+    path, _ = recorded(tmp_path)
+    whole = path.read_bytes()
+    for end in (whole.rindex(b'{"stops"'), len(whole) // 2):
+        path.write_bytes(whole[:end])
+        found = verify(path)
+        assert (found.right, found.finished) == (True, False)
+        assert 0 < found.tokens <= 16
+
+
+def test_an_interrupted_run_leaves_a_whole_file(tmp_path):
+    path = tmp_path / "text.trace"
+    run = lt.start([PROMPT], "temperature(0.9)", model="toy", seed=1, save_trace=path)
+    for _ in range(3):
+        next(iter(run))
+    assert verify(path).tokens == 3  # on disk before the next is drawn
+    run.interrupt()
+    assert read(path).stops == ("interrupted",)
+
+
+def test_fewer_logits_are_kept_only_where_they_give_the_same_token(tmp_path):
+    path, _ = recorded(tmp_path, "temperature(0.7) | top_k(5)", BABBLE, trace_top=10)
+    assert {len(unpack(e.logits, 257)) for e in read(path).entries} == {257}
+    assert {listed(entry) for entry in read(path).entries} <= {10, 11}
+    small = path.stat().st_size
+    flat, _ = recorded(tmp_path, "temperature(8.0)", BABBLE, trace_top=1)
+    assert max(listed(entry) for entry in read(flat).entries) > 2  # a shorter one would have drawn another token
+    assert verify(flat).right
+    remembering = "dynamic_temperature(0.5, running_perplexity=0.05) | top_k(3)"
+    path, _ = recorded(tmp_path, remembering, BABBLE, trace_top=10)
+    assert all("all" in entry.logits for entry in read(path).entries)
+    assert path.stat().st_size > small
+
+
+def test_per_row_parameters_and_bound_rules_survive(tmp_path):
+    path, _ = recorded(tmp_path, "min_new_tokens(3) | temperature([0.5, 2.0])")
+    assert "eos=[256]" in read(path).head.recipe
+    assert verify(path).right
+
+
+def test_a_prompt_of_any_characters_survives(tmp_path):
+    path = tmp_path / "text.trace"
+    prompt = 'naïve “☔”\n\t\u2028\u202e{"digest": 1}'
+    lt.generate(prompt, "temperature(1.0)", model="toy", seed=1, max_new_tokens=4, save_trace=path)
+    assert read(path).head.texts[0].prompt == prompt
+    assert verify(path).right
+
+
+def test_replay_tells_what_another_recipe_would_have_done(tmp_path):
+    path, texts = recorded(tmp_path, "temperature(1.0)", BABBLE, max_new_tokens=20)
+    same = lt.replay(path, "temperature(1.0)")
+    assert {token.fate for token in same.tokens} == {"same"}
+    assert same.parts_at is None
+    looking_back, _ = recorded(tmp_path, "frequency(2.0) | no_repeat_ngram(1)", max_new_tokens=20)
+    assert {token.fate for token in lt.replay(looking_back, "frequency(2.0) | no_repeat_ngram(1)").tokens} == {"same"}
+    path, texts = recorded(tmp_path, "temperature(1.0)", BABBLE, max_new_tokens=20)
+    other = lt.replay(path, "temperature(0.5) | top_k(3)", text=1)
+    assert [token.id for token in other.tokens] == [token.id for token in texts[1].tokens]
+    assert {token.fate for token in other.tokens} == {"impossible", "less likely", "likelier"}
+    sampler, ids = lt.parse("temperature(0.5) | top_k(3)"), list(PROMPT.encode())
+    for token in other.tokens:  # each derived here from the model's own logits
+        logits = babble(ids)[None]
+        state = sampler.start([[0]], seed=6)
+        for _ in range(token.position):
+            state = sampler.observe(logits, state, [0]).state
+        step = sampler.step(logits, state)
+        assert token.drawn == step.tokens[0]
+        kept = np.isfinite(step.final[0])
+        p = np.where(kept, np.exp(step.final[0] - step.final[0].max()), 0)
+        assert token.p == pytest.approx(p[token.id] / p.sum(), abs=1e-12)
+        assert (token.fate == "impossible") == (not kept[token.id])
+        ids.append(token.id)
+    assert other.parts_at == next(t.position for t in other.tokens if t.drawn != t.id)
+
+
+def test_replay_says_where_nothing_is_left_and_what_is_near(tmp_path):
+    path, _ = recorded(tmp_path, "top_k(4)", BABBLE, trace_top=8)
+    empty = lt.replay(path, f"ban({list(range(257))})")
+    assert {token.fate for token in empty.tokens} == {"impossible"}
+    assert "nothing is left" in str(empty)
+    near = lt.replay(path, "temperature(2.0)")
+    assert not any(token.exact for token in near.tokens)
+    assert "its numbers are near, not" in str(near)
+
+
+def test_a_stored_step_explains_itself_without_the_model(tmp_path):
+    path, texts = recorded(tmp_path, "temperature(0.9) | top_p(0.9)", "toy")
+    stored = recall(path, 4, text=1)
+    fresh = lt.explain(PROMPT, "temperature(0.9) | top_p(0.9)", model="toy", seed=6, step=4)
+    assert stored.to_dict() == fresh.to_dict()
+    assert stored.draw.id == texts[1].tokens[3].id
+    assert recall(path, 4, 1, lt.parse("top_k(1)")).recipe == "top_k(1)"
+
+
+def test_wrong_files_and_places_are_refused(tmp_path):
+    path, _ = recorded(tmp_path)
+    for step in (0, 9):
+        with pytest.raises(TraceError, match=rf"step must be in \[1, 8\]; got {step}"):
+            recall(path, step)
+    with pytest.raises(TraceError, match=r"text must be in \[0, 1\]; got 2"):
+        lt.replay(path, "greedy", text=2)
+    with pytest.raises(TraceError, match="there is no folder"):
+        lt.generate("a", model="toy", save_trace=tmp_path / "no" / "file")
+    with pytest.raises(TraceError, match="it is a folder"):
+        lt.generate("a", model="toy", save_trace=tmp_path)
+    with pytest.raises(RecipeError, match="trace_top must be a whole number >= 1; got 0"):
+        lt.generate("a", model="toy", save_trace=path, trace_top=0)
+    with pytest.raises(TraceError, match="cannot read the trace file"):
+        verify(tmp_path / "none")
+
+
+@pytest.mark.parametrize(
+    ("line", "change", "message"),
+    [
+        (0, {"logitherm_trace": 2}, "no trace file of format 1"),
+        (0, {"recipe": "nonsense(1)"}, "line 1, the head: unknown rule"),
+        (0, {"vocabulary": -1}, "line 1, the head: a whole number >= 0 is needed; got -1"),
+        (0, {"texts": 3}, "line 1, the head"),
+        (1, {"token": 300}, "line 2: there is no such text or token"),
+        (1, {"u": "x"}, "line 2: a number is needed; got 'x'"),
+        (1, {"names": []}, "line 2: "),
+        (1, {"logits": {}}, "line 2: logits must have either all, or ids, largest and rest"),
+        (1, {"logits": {"all": {"type": "float32", "base64": "AAAA"}}}, "line 2: logits must be "),
+        (1, {"logits": {"all": {"type": "float16", "base64": "AAAA"}}}, "line 2: logits must be base64"),
+        (1, {"logits": pack(np.full(257, np.inf))}, "line 2: logits must be numbers, one at least finite"),
+        (1, {"logits": pack(np.zeros(300), 290)}, r"line 2: logits' ids must be fewer than 257"),
+    ],
+)
+def test_files_that_cannot_be_understood_are_refused(tmp_path, line, change, message):
+    path, _ = recorded(tmp_path)
+    forged = lines(path)
+    forged[line] |= change
+    with pytest.raises(TraceError, match=message):
+        verify(rewritten(path, forged, repair=True))
+
+
+def test_garbage_is_refused(tmp_path):
+    path = tmp_path / "text.trace"
+    for data in (b"", b"\xff\xfe\n", b"hello\n", b"[1]\n", b'{"a": 1}\n', b'{"digest": []}\n', b"[" * 99999 + b"\n"):
+        path.write_bytes(data)
+        with pytest.raises(TraceError):
+            verify(path)
