@@ -126,6 +126,14 @@ MUTANTS = [
     Mutant("generation/batch.py", "state = self._waiting.take(new)", "state = self._waiting.take(new, seed=0)", "tests/generation"),
     Mutant("generation/batch.py", "places)], cache.take(places)", "places)], cache.take(places[::-1])", "tests/generation"),
     Mutant("generation/loop.py", "+ count > self._model.context", "+ count > self._model.context + 1", "tests/generation"),
+    # comparisons
+    Mutant("comparison.py", "if not np.isfinite(q[kept]).all():", "if False:", "tests/test_comparison.py"),
+    Mutant("comparison.py", "_kl(this, first),", "_kl(first, this),", "tests/test_comparison.py"),
+    Mutant("comparison.py", ".sum() / 2),", ".sum()),", "tests/test_comparison.py"),
+    Mutant("comparison.py", "if x != y), min", "if x == y), min", "tests/test_comparison.py"),
+    Mutant("generation/measures.py", "1 - different", "different", "tests/test_comparison.py"),
+    Mutant("generation/measures.py", "(1 - COVERAGE) / 2,", "(1 - COVERAGE),", "tests/test_comparison.py"),
+    Mutant("vary.py", "arguments | {parameter or fields(old)[0].name: value}", "{parameter or fields(old)[0].name: value}", "tests/test_comparison.py"),
     # trace files
     Mutant("recording/logits.py", 'kind = "float32" if', 'kind = "float32" if True or', "tests/recording"),
     Mutant("recording/logits.py", "np.argsort(-row, kind=\"stable\")[:top], token", "np.argsort(-row, kind=\"stable\")[:top], 0", "tests/recording"),

@@ -13,14 +13,15 @@ ORDER = """
 version errors arrays rng draw ragged schedule vocabulary model state
 rules.base rules.temperature rules.dynamic rules.rank rules.threshold
 rules.target rules.penalties rules.repeats rules.constrain rules
-sampler presets recipe
-show show.table show.waterfall show.replay
+sampler presets recipe vary
+show show.table show.waterfall show.replay show.comparison
 critical trace
 models.byte_level models.onnx models.toy models.callable models
 recording recording.logits recording.form recording.verify recording.replay recording.writer
-generation generation.detokenise generation.stop generation.batch generation.loop
-api
-cli cli.errors cli.options cli.generate cli.explain cli.verify cli.replay cli.recipes cli.models cli.doctor
+generation generation.detokenise generation.stop generation.batch generation.loop generation.measures
+comparison
+api look
+cli cli.errors cli.options cli.generate cli.explain cli.compare cli.verify cli.replay cli.recipes cli.models cli.doctor
 cli.main __main__
 __init__
 """.split()  # noqa: SIM905 (read it as a tree)

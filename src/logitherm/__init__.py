@@ -49,7 +49,9 @@ from logitherm.state import At, State, Step
 from logitherm.version import __version__
 
 if TYPE_CHECKING:
-    from logitherm.api import explain, generate, replay, start, stream
+    from logitherm.api import generate, start, stream
+    from logitherm.comparison import Comparison
+    from logitherm.look import compare, explain, replay
     from logitherm.models import load_model
     from logitherm.models.callable import CallableModel
     from logitherm.recording.verify import verify
@@ -57,11 +59,13 @@ if TYPE_CHECKING:
 
 LAZY = {
     "CallableModel": "logitherm.models.callable",
+    "Comparison": "logitherm.comparison",
     "Trace": "logitherm.trace",
-    "explain": "logitherm.api",
+    "compare": "logitherm.look",
+    "explain": "logitherm.look",
     "generate": "logitherm.api",
     "load_model": "logitherm.models",
-    "replay": "logitherm.api",
+    "replay": "logitherm.look",
     "start": "logitherm.api",
     "stream": "logitherm.api",
     "verify": "logitherm.recording.verify",
@@ -84,6 +88,7 @@ __all__ = [
     "At",
     "BackendUnavailable",
     "CallableModel",
+    "Comparison",
     "Cutoff",
     "DynamicTemperature",
     "LogithermError",
@@ -104,6 +109,7 @@ __all__ = [
     "Trace",
     "TraceError",
     "__version__",
+    "compare",
     "explain",
     "from_json",
     "from_params",

@@ -1,25 +1,19 @@
-"""The front door: load_model, generate, stream, explain. `import logitherm` reaches these lazily."""
+"""The front door for texts: load_model, generate, stream. `import logitherm` reaches these lazily."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypedDict, Unpack, overload
-
-import numpy as np
+from typing import TypedDict, Unpack, overload
 
 from logitherm.errors import LogitsError, ModelError, PromptError, RecipeError
-from logitherm.generation.loop import MOST_TEXTS, Generation, Limits, Piece, Run, at_least, read_prompt
+from logitherm.generation.loop import MOST_TEXTS, Generation, Limits, Piece, Run, at_least
 from logitherm.model import Model
 from logitherm.models import load_model
 from logitherm.recipe import load_recipe
-from logitherm.recording import replay as replaying
-from logitherm.recording.replay import Replay
 from logitherm.recording.writer import writable
 from logitherm.rules import Rule
 from logitherm.sampler import Sampler
-from logitherm.trace import Trace, trace
-from logitherm.vocabulary import label
 
 Recipe = str | Path | Sampler | Rule | None
 """What names a recipe: its text, a preset, a file, a sampler, a rule, or None for the preset "default"."""
@@ -30,7 +24,8 @@ def find(recipe: Recipe) -> Sampler:
     return load_recipe("default" if recipe is None else recipe)
 
 
-def _model(model: Model | str | Path | None) -> Model:
+def find_model(model: Model | str | Path | None) -> Model:
+    """The model that is meant: itself, or by name or folder."""
     if isinstance(model, str | Path | None):
         return load_model(model)
     if not hasattr(model, "vocabulary"):
@@ -77,7 +72,7 @@ def start(
         at_least("trace_top", trace_top, 1)
     if path:
         writable(path)
-    loaded = _model(model)
+    loaded = find_model(model)
     return Run(loaded, sampler, prompts, limits, seed, batch_size, details, path, trace_top)
 
 
@@ -145,73 +140,3 @@ def _pieces(run: Run) -> Iterator[Piece]:
     yield from run
     if run.texts[0].error is not None:
         raise LogitsError(run.texts[0].error)
-
-
-def explain(
-    prompt: str | None = None,
-    recipe: Recipe = None,
-    *,
-    logits: Any = None,
-    tokens: Sequence[str] | None = None,
-    model: Model | str | Path | None = None,
-    seed: int | None = None,
-    top: int = 10,
-    step: int = 1,
-) -> Trace:
-    """Why a token was picked: what each rule kept and removed, where the draw landed, what would have changed it.
-
-    prompt: explain the token that follows this text; or give `logits` instead, without any model.
-    logits: (vocabulary,) numbers, -inf for tokens that cannot come.
-    tokens: names for the logits, as many as there are.
-    seed:   as in `generate`: the same seed explains the same token that `generate` drew. None is fresh; read
-            `trace.seed`.
-    top:    how many leading tokens to list, 0 or more.
-    step:   which token after the prompt, 1 for the first; those before it are drawn with the same seed and recipe.
-    Raises PromptError, RecipeError, LogitsError; PromptError also if the text ends before that token.
-    """
-    sampler = find(recipe)
-    at_least("top", top, 0)
-    at_least("step", step, 1)
-    if (prompt is None) == (logits is None):
-        raise PromptError("explain needs either a prompt or logits")
-    if logits is not None:
-        if step != 1 or model is not None:
-            raise PromptError("explain needs a prompt for step= and model=; logits are one step")
-        return _explain_logits(sampler, logits, tokens, seed, top)
-    loaded = _model(model)
-    vocabulary = loaded.vocabulary
-    sampler = sampler.bind(vocabulary)
-    ids = read_prompt(loaded, prompt)
-    state = sampler.start([ids], seed)
-    row, cache = loaded.prefill([ids])
-    for place in range(1, step):
-        drawn = sampler.step(row, state)
-        token, state = int(drawn.tokens[0]), drawn.state
-        if token in vocabulary.eos or (loaded.context is not None and len(ids) + place > loaded.context):
-            why = "the model ended it" if token in vocabulary.eos else "the context is full"
-            raise PromptError(f"step must be at most {place}; got {step}: {why} there (seed {int(state.seed[0])})")
-        row, cache = loaded.step([token], cache)
-    return trace(sampler, row, state, top, lambda token: label(vocabulary, token))[0]
-
-
-def replay(path: str | Path, recipe: Recipe = None, text: int = 0) -> Replay:
-    """What another recipe would have made of each token of a trace file, from the stored logits, without the model.
-
-    path:   a trace file, as `generate(save_trace=…)` makes one.
-    recipe: the other recipe, as in `generate`.
-    text:   which text of the file, from 0.
-    Raises TraceError if the file cannot be read as a trace file or has no such text; RecipeError.
-    """
-    return replaying.replay(path, find(recipe), text)
-
-
-def _explain_logits(sampler: Sampler, logits: Any, tokens: Sequence[str] | None, seed: int | None, top: int) -> Trace:
-    row = logits if hasattr(logits, "shape") else np.asarray(logits, dtype=np.float64)
-    if row.ndim == 2 and row.shape[0] == 1:
-        row = row[0]
-    if row.ndim != 1 or not len(row):
-        raise LogitsError(f"logits must be one row of numbers; got shape {tuple(row.shape)}")
-    if tokens is not None and len(tokens) != len(row):
-        raise LogitsError(f"tokens must name each of the {len(row)} logits; got {len(tokens)}")
-    state = sampler.start([[]], seed)
-    return trace(sampler, row[None], state, top, lambda token: tokens[token] if tokens else None)[0]

@@ -51,10 +51,10 @@ def parse(text: str) -> Sampler:
         raise RecipeError(f"a recipe must have at most {LONGEST:,} characters; got {len(text):,}")
     if not text.strip():
         raise RecipeError("the recipe is empty; the plain model is temperature(1.0)")
-    pieces = list(_pieces(text))
-    if len(pieces) > MOST_RULES:
-        raise RecipeError(f"a recipe must have 1 to {MOST_RULES} rules; got {len(pieces)}")
-    return Sampler(*map(_read_rule, pieces))
+    found = list(pieces(text))
+    if len(found) > MOST_RULES:
+        raise RecipeError(f"a recipe must have 1 to {MOST_RULES} rules; got {len(found)}")
+    return Sampler(*map(_read_rule, found))
 
 
 def from_params(
@@ -164,8 +164,8 @@ def _read_file(path: Path) -> Sampler:
         raise RecipeError(f"{path}: {error}") from None
 
 
-def _pieces(text: str) -> Iterator[str]:
-    """The text between the bars that stand outside quotes and brackets."""
+def pieces(text: str, separator: str = "|") -> Iterator[str]:
+    """The text between the separators that stand outside quotes and brackets."""
     depth, quote, start, escaped = 0, "", 0, False
     for i, c in enumerate(text):
         if quote:
@@ -175,7 +175,7 @@ def _pieces(text: str) -> Iterator[str]:
             quote = c
         elif c == "#":
             raise RecipeError("a recipe has no comments; leave out what begins with #")
-        elif c == "|" and depth == 0:
+        elif c == separator and depth == 0:
             yield text[start:i]
             start = i + 1
         else:

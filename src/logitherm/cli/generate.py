@@ -31,10 +31,7 @@ def generate(
     min_p: options.MinPOption = None,
     order: options.OrderOption = None,
     max_new_tokens: Annotated[int, typer.Option(help="Stop after so many tokens.")] = 100,
-    stop: Annotated[
-        list[str] | None,
-        typer.Option(help=r"End a text before this string; \n is a newline. May be repeated.", show_default=False),
-    ] = None,
+    stop: options.StopOption = None,
     n: Annotated[int, typer.Option("-n", "--samples", help="How many texts; text i has seed + i.")] = 1,
     seed: options.SeedOption = None,
     model: options.ModelOption = None,
@@ -80,7 +77,7 @@ def generate(
         model=model,
         max_new_tokens=max_new_tokens,
         seed=seed,
-        stop=[_unescape(s) for s in stop or ()],
+        stop=[options.unescape(s) for s in stop or ()],
         details=show_steps or as_json,
         save_trace=save_trace,
         trace_top=trace_top,
@@ -169,8 +166,3 @@ def _write(text: str) -> int:
     sys.stdout.write(printable(text) if sys.stdout.isatty() else text)
     sys.stdout.flush()
     return len(text)
-
-
-def _unescape(text: str) -> str:
-    r"""A stop string as typed in a shell: \n, \t and \\ stand for what they usually do."""
-    return text.replace("\\\\", "\0").replace("\\n", "\n").replace("\\t", "\t").replace("\0", "\\")

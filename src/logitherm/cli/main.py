@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from logitherm.cli import doctor, explain, generate, models, recipes, replay, verify
+from logitherm.cli import compare, doctor, explain, generate, models, recipes, replay, verify
 from logitherm.version import __version__
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app = typer.Typer(
 COMMANDS = (
     generate.generate,
     explain.explain,
+    compare.compare,
     verify.verify,
     replay.replay,
     recipes.recipes,

@@ -6,9 +6,10 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import typer
 
-from logitherm.errors import PromptError, RecipeError
+from logitherm.errors import LogitsError, PromptError, RecipeError
 from logitherm.models import KNOWN
 from logitherm.presets import presets
 from logitherm.recipe import ORDERS, from_params, load_recipe
@@ -69,6 +70,21 @@ ModelOption = Annotated[
         show_default=False,
     ),
 ]
+LogitsOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE.npy|NUMBERS",
+        help="Take these logits instead of a model's: --logits=1.2,2.0,3.5 or a NumPy file.",
+        show_default=False,
+    ),
+]
+TokensOption = Annotated[
+    str | None, typer.Option(help="Names for the logits: --tokens=warm,cold,wet", show_default=False)
+]
+StopOption = Annotated[
+    list[str] | None,
+    typer.Option(help=r"End a text before this string; \n is a newline. May be repeated.", show_default=False),
+]
 SeedOption = Annotated[
     int | None,
     typer.Option(help="The same seed draws the same tokens; fresh unless given.", show_default=False),
@@ -126,3 +142,34 @@ def read_prompt(prompt: str | None, file: Path | None) -> str:
 def _read_text(data: bytes) -> str:
     """UTF-8 text without a byte order mark, with plain line breaks, the last one left out."""
     return data.decode("utf-8-sig").replace("\r\n", "\n").removesuffix("\n")
+
+
+def refuse_tokens(tokens: str | None) -> None:
+    """Names without logits are a mistake."""
+    if tokens is not None:
+        raise LogitsError("--tokens needs --logits")
+
+
+def unescape(text: str) -> str:
+    r"""A stop string as typed in a shell: \n, \t and \\ stand for what they usually do."""
+    return text.replace("\\\\", "\0").replace("\\n", "\n").replace("\\t", "\t").replace("\0", "\\")
+
+
+def read_logits(text: str) -> np.ndarray:
+    """Numbers with commas between them, or a .npy file of one row."""
+    if text.lower().endswith(".npy"):
+        try:
+            row = np.load(Path(text), allow_pickle=False)
+        except OSError as error:
+            raise LogitsError(f"cannot read the logits file {text}: {error.strerror or error}") from None
+        except Exception:  # a damaged file can make NumPy raise nearly anything
+            raise LogitsError(f"the logits file {text} is no NumPy array file (.npy) of numbers") from None
+        if not isinstance(row, np.ndarray) or row.dtype.kind not in "fiu":
+            raise LogitsError(f"the logits file {text} must hold one array of real numbers")
+        return row.astype(np.float64)
+    try:
+        return np.array([float(part) for part in text.split(",")])
+    except ValueError:
+        raise LogitsError(
+            f"logits must be numbers with commas between them, or a .npy file; got {text[:60]!r}"
+        ) from None

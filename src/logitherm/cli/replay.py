@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from logitherm import api
+from logitherm import look
 from logitherm.cli import options
 from logitherm.cli.errors import friendly
 from logitherm.recording.replay import Replay, recall
@@ -42,7 +42,7 @@ def replay(
         same = recipe is None and all(value is None for value in flat)
         shown: Trace | Replay = recall(file, step, text, None if same else other)
     else:
-        shown = api.replay(file, other, text)
+        shown = look.replay(file, other, text)
     if as_json:
         print(json.dumps(shown.to_dict(), ensure_ascii=False, allow_nan=False))
     else:

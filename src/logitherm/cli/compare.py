@@ -1,0 +1,106 @@
+"""`logitherm compare`: several recipes on the same logits, and their texts side by side."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from logitherm import api, look
+from logitherm.cli import options
+from logitherm.cli.errors import INTERRUPTED, friendly
+from logitherm.comparison import Comparison, with_texts
+from logitherm.errors import PromptError, RecipeError
+from logitherm.generation.loop import MOST_TEXTS, Generation, Run
+
+
+@friendly
+def compare(
+    prompt: options.PromptArgument = None,
+    recipes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--recipe",
+            "-r",
+            metavar="RECIPE|FILE|PRESET",
+            help="Give it twice or more; the others are compared with the first. With --vary: once at most.",
+            show_default=False,
+        ),
+    ] = None,
+    vary: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RULE[.PARAMETER]=VALUE,…",
+            help='One parameter at several values, such as "temperature=0.1,0.5,1,5,10,100": in the recipe, or alone.',
+            show_default=False,
+        ),
+    ] = None,
+    n: Annotated[
+        int, typer.Option("-n", "--samples", help="Texts with each recipe; text i has seed + i. 0 is none.")
+    ] = 1,
+    max_new_tokens: Annotated[int, typer.Option(help="Stop a text after so many tokens.")] = 40,
+    stop: options.StopOption = None,
+    logits: options.LogitsOption = None,
+    tokens: options.TokensOption = None,
+    top: Annotated[int, typer.Option(help="How many leading tokens to list.")] = 10,
+    seed: options.SeedOption = None,
+    model: options.ModelOption = None,
+    file: options.FileOption = None,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Compare recipes: what each keeps of the same logits, what it draws, and where the texts part.
+
+    Every recipe has the same seeds. KL (nats) and TV (total variation) are distances from the first recipe. Ctrl-C
+    shows what is finished (exit code 130).
+    """
+    if not 0 <= n <= MOST_TEXTS:
+        raise RecipeError(f"-n must be a whole number in [0, {MOST_TEXTS}]; got {n}")
+    if logits is not None:
+        if prompt is not None or file is not None or model is not None:
+            raise PromptError("give either a prompt or --logits, not both")
+        names = tokens.split(",") if tokens is not None else None
+        row = options.read_logits(logits)
+        _print(look.compare(None, recipes, vary=vary, logits=row, tokens=names, seed=seed, top=top), as_json)
+        return
+    options.refuse_tokens(tokens)
+    samplers = look.candidates(recipes, vary)
+    text, loaded = options.read_prompt(prompt, file), api.find_model(model)
+    found = look.compare(text, recipes, vary=vary, model=loaded, seed=seed, top=top)
+    ends = [options.unescape(s) for s in stop or ()]
+    runs = [
+        api.start([text] * n, s, model=loaded, seed=found.seed, max_new_tokens=max_new_tokens, stop=ends, details=True)
+        for s in (samplers.values() if n else ())
+    ]
+    done, whole = _drain(runs, n)
+    _print(with_texts(found, done), as_json)
+    if not whole:
+        raise typer.Exit(INTERRUPTED)
+
+
+def _drain(runs: Sequence[Run], n: int) -> tuple[list[list[Generation]], bool]:
+    """The texts of the runs that came to their end, and whether all did; Ctrl-C ends the rest."""
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    progress = Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
+    done: list[list[Generation]] = []
+    try:
+        with progress:
+            task = progress.add_task("texts", total=len(runs) * n)
+            for run in runs:
+                for piece in run:
+                    progress.advance(task, piece.stop is not None)
+                done.append(run.texts)
+    except KeyboardInterrupt:
+        return done, False
+    return done, True
+
+
+def _print(found: Comparison, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(found.to_dict(), ensure_ascii=False, allow_nan=False))
+    else:
+        Console(highlight=False).print(found)

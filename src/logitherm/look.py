@@ -1,0 +1,174 @@
+"""The front door for looking: explain one step, compare recipes, replay a stored text. `import logitherm` reaches these
+lazily.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from logitherm import comparison
+from logitherm.api import Options, Recipe, find, find_model, start
+from logitherm.comparison import Comparison
+from logitherm.critical import Name
+from logitherm.errors import LogitsError, PromptError, RecipeError
+from logitherm.generation.loop import at_least, read_prompt
+from logitherm.model import Model
+from logitherm.presets import presets
+from logitherm.recording import replay as replaying
+from logitherm.recording.replay import Replay
+from logitherm.sampler import Sampler
+from logitherm.state import State, fresh_seed
+from logitherm.trace import Trace, trace
+from logitherm.vary import varied
+from logitherm.vocabulary import label
+
+
+def explain(
+    prompt: str | None = None,
+    recipe: Recipe = None,
+    *,
+    logits: Any = None,
+    tokens: Sequence[str] | None = None,
+    model: Model | str | Path | None = None,
+    seed: int | None = None,
+    top: int = 10,
+    step: int = 1,
+) -> Trace:
+    """Why a token was picked: what each rule kept and removed, where the draw landed, what would have changed it.
+
+    prompt: explain the token that follows this text; or give `logits` instead, without any model.
+    logits: (vocabulary,) numbers, -inf for tokens that cannot come.
+    tokens: names for the logits, as many as there are.
+    seed:   as in `generate`: the same seed explains the same token that `generate` drew. None is fresh; read
+            `trace.seed`.
+    top:    how many leading tokens to list, 0 or more.
+    step:   which token after the prompt, 1 for the first; those before it are drawn with the same seed and recipe.
+    Raises PromptError, RecipeError, LogitsError; PromptError also if the text ends before that token.
+    """
+    sampler = find(recipe)
+    at_least("top", top, 0)
+    at_least("step", step, 1)
+    if (prompt is None) == (logits is None):
+        raise PromptError("explain needs either a prompt or logits")
+    if logits is not None:
+        if step != 1 or model is not None:
+            raise PromptError("explain needs a prompt for step= and model=; logits are one step")
+        return _explain_logits(sampler, logits, tokens, seed, top)
+    loaded = find_model(model)
+    vocabulary = loaded.vocabulary
+    sampler = sampler.bind(vocabulary)
+    ids = read_prompt(loaded, prompt)
+    state = sampler.start([ids], seed)
+    row, cache = loaded.prefill([ids])
+    for place in range(1, step):
+        drawn = sampler.step(row, state)
+        token, state = int(drawn.tokens[0]), drawn.state
+        if token in vocabulary.eos or (loaded.context is not None and len(ids) + place > loaded.context):
+            why = "the model ended it" if token in vocabulary.eos else "the context is full"
+            raise PromptError(f"step must be at most {place}; got {step}: {why} there (seed {int(state.seed[0])})")
+        row, cache = loaded.step([token], cache)
+    return trace(sampler, row, state, top, _names(loaded))[0]
+
+
+def compare(
+    prompt: str | None = None,
+    recipes: Recipe | Sequence[Recipe] = None,
+    *,
+    vary: str | None = None,
+    logits: Any = None,
+    tokens: Sequence[str] | None = None,
+    model: Model | str | Path | None = None,
+    seed: int | None = None,
+    top: int = 10,
+    n: int = 0,
+    max_new_tokens: int = 100,
+    stop: str | Sequence[str] | None = None,
+    batch_size: int = 16,
+) -> Comparison:
+    """Several recipes on the same logits, and the texts that they give under the same seeds.
+
+    prompt:  compare what follows this text; or give `logits` instead, without any model.
+    recipes: two or more, each as in `generate`; the others are compared with the first. With `vary`, at most one.
+    vary:    one parameter at several values, "temperature=0.1,0.5,1" or "dynamic_temperature.entropy=0.1,0.4": in the
+             recipe, or of that rule alone.
+    logits, tokens, seed, top: as in `explain`.
+    n:       how many texts to draw with each recipe: 0 for none; text i of every recipe has seed + i.
+    max_new_tokens, stop, batch_size: as in `generate`, for the texts.
+    Raises PromptError, RecipeError, LogitsError before any work.
+    """
+    samplers = candidates(recipes, vary)
+    at_least("top", top, 0)
+    at_least("n", n, 0)
+    if (prompt is None) == (logits is None):
+        raise PromptError("compare needs either a prompt or logits")
+    seed = fresh_seed() if seed is None else seed
+    parameter = vary.partition("=")[0].strip() if vary else None
+    if logits is not None:
+        if n or model is not None:
+            raise PromptError("compare needs a prompt for n= and model=; logits are one step")
+        row, name = _read_logits(logits, tokens)
+        return comparison.compare(samplers, row, State.start([[]], seed), top, name, None, parameter)
+    loaded = find_model(model)
+    ids = read_prompt(loaded, prompt)
+    bound = {label: sampler.bind(loaded.vocabulary) for label, sampler in samplers.items()}
+    row, _ = loaded.prefill([ids])
+    state = State.start([ids], seed)
+    found = comparison.compare(bound, row, state, top, _names(loaded), prompt, parameter)
+    options = Options(
+        model=loaded, seed=seed, max_new_tokens=max_new_tokens, stop=stop, batch_size=batch_size, details=True
+    )
+    runs = [start([str(prompt)] * n, sampler, **options) for sampler in samplers.values()] if n else []
+    for run in runs:
+        for _ in run:
+            pass
+    return comparison.with_texts(found, [run.texts for run in runs])
+
+
+def candidates(recipes: Recipe | Sequence[Recipe], vary: str | None) -> dict[str, Sampler]:
+    """The samplers to compare, by label: a preset's name, a varied value, or the recipe itself."""
+    several = list(recipes) if isinstance(recipes, Sequence) and not isinstance(recipes, str) else [recipes]
+    given = [recipe for recipe in several if recipe is not None]
+    if vary is not None:
+        if len(given) > 1:
+            raise RecipeError(f"with vary, compare takes one recipe at most; got {len(given)}")
+        return varied(vary, find(given[0]) if given else None)
+    named = {str(recipe) if recipe in presets() else str(find(recipe)): find(recipe) for recipe in given}
+    if len(named) < 2:
+        raise RecipeError(f"compare needs two recipes that differ, or vary; got {len(named)}")
+    return named
+
+
+def replay(path: str | Path, recipe: Recipe = None, text: int = 0) -> Replay:
+    """What another recipe would have made of each token of a trace file, from the stored logits, without the model.
+
+    path:   a trace file, as `generate(save_trace=…)` makes one.
+    recipe: the other recipe, as in `generate`.
+    text:   which text of the file, from 0.
+    Raises TraceError if the file cannot be read as a trace file or has no such text; RecipeError.
+    """
+    return replaying.replay(path, find(recipe), text)
+
+
+def _explain_logits(sampler: Sampler, logits: Any, tokens: Sequence[str] | None, seed: int | None, top: int) -> Trace:
+    row, name = _read_logits(logits, tokens)
+    return trace(sampler, row, sampler.start([[]], seed), top, name)[0]
+
+
+def _read_logits(logits: Any, tokens: Sequence[str] | None) -> tuple[Any, Name]:
+    """(1, vocabulary) logits that somebody gave, and what their tokens are called."""
+    row = logits if hasattr(logits, "shape") else np.asarray(logits, dtype=np.float64)
+    if row.ndim == 2 and row.shape[0] == 1:
+        row = row[0]
+    if row.ndim != 1 or not len(row):
+        raise LogitsError(f"logits must be one row of numbers; got shape {tuple(row.shape)}")
+    if tokens is not None and len(tokens) != len(row):
+        raise LogitsError(f"tokens must name each of the {len(row)} logits; got {len(tokens)}")
+    return row[None], lambda token: tokens[token] if tokens else None
+
+
+def _names(model: Model) -> Name:
+    return lambda token: label(model.vocabulary, token)
