@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from logitherm.look import compare, explain, replay
     from logitherm.models import load_model
     from logitherm.models.callable import CallableModel
+    from logitherm.recording.form import load_trace
     from logitherm.recording.verify import verify
     from logitherm.trace import Trace
 
@@ -65,6 +66,7 @@ LAZY = {
     "explain": "logitherm.look",
     "generate": "logitherm.api",
     "load_model": "logitherm.models",
+    "load_trace": "logitherm.recording.form",
     "replay": "logitherm.look",
     "start": "logitherm.api",
     "stream": "logitherm.api",
@@ -117,6 +119,7 @@ __all__ = [
     "generate",
     "load_model",
     "load_recipe",
+    "load_trace",
     "parse",
     "presets",
     "replay",

@@ -10,7 +10,7 @@ import pytest
 import logitherm as lt
 from logitherm import RecipeError, Sampler, TraceError
 from logitherm.models.toy import Bytes
-from logitherm.recording.form import read, seal
+from logitherm.recording.form import seal
 from logitherm.recording.logits import pack, unpack
 from logitherm.recording.replay import recall
 from logitherm.recording.verify import verify
@@ -70,7 +70,7 @@ def whats(path):
 
 def test_what_is_written_is_what_was_drawn(tmp_path):
     path, texts = recorded(tmp_path)
-    recording = read(path)
+    recording = lt.load_trace(path)
     assert recording.head.sampler == lt.parse("temperature(0.9) | top_p(0.9)")
     assert (recording.head.model, recording.head.vocabulary, recording.head.eos) == ("toy", 257, (256,))
     assert [t.seed for t in recording.head.texts] == [5, 6]
@@ -173,26 +173,28 @@ def test_an_interrupted_run_leaves_a_whole_file(tmp_path):
         next(iter(run))
     assert verify(path).tokens == 3  # on disk before the next is drawn
     run.interrupt()
-    assert read(path).stops == ("interrupted",)
+    assert lt.load_trace(path).stops == ("interrupted",)
 
 
 def test_fewer_logits_are_kept_only_where_they_give_the_same_token(tmp_path):
     path, _ = recorded(tmp_path, "temperature(0.7) | top_k(5)", BABBLE, trace_top=10)
-    assert {len(unpack(e.logits, 257)) for e in read(path).entries} == {257}
-    assert {listed(entry) for entry in read(path).entries} <= {10, 11}
+    assert {len(unpack(e.logits, 257)) for e in lt.load_trace(path).entries} == {257}
+    assert {listed(entry) for entry in lt.load_trace(path).entries} <= {10, 11}
     small = path.stat().st_size
     flat, _ = recorded(tmp_path, "temperature(8.0)", BABBLE, trace_top=1)
-    assert max(listed(entry) for entry in read(flat).entries) > 2  # a shorter one would have drawn another token
+    assert (
+        max(listed(entry) for entry in lt.load_trace(flat).entries) > 2
+    )  # a shorter one would have drawn another token
     assert verify(flat).right
     remembering = "dynamic_temperature(0.5, running_perplexity=0.05) | top_k(3)"
     path, _ = recorded(tmp_path, remembering, BABBLE, trace_top=10)
-    assert all("all" in entry.logits for entry in read(path).entries)
+    assert all("all" in entry.logits for entry in lt.load_trace(path).entries)
     assert path.stat().st_size > small
 
 
 def test_per_row_parameters_and_bound_rules_survive(tmp_path):
     path, _ = recorded(tmp_path, "min_new_tokens(3) | temperature([0.5, 2.0])")
-    assert "eos=[256]" in read(path).head.recipe
+    assert "eos=[256]" in lt.load_trace(path).head.recipe
     assert verify(path).right
 
 
@@ -200,7 +202,7 @@ def test_a_prompt_of_any_characters_survives(tmp_path):
     path = tmp_path / "text.trace"
     prompt = 'naïve “☔”\n\t\u2028\u202e{"digest": 1}'
     lt.generate(prompt, "temperature(1.0)", model="toy", seed=1, max_new_tokens=4, save_trace=path)
-    assert read(path).head.texts[0].prompt == prompt
+    assert lt.load_trace(path).head.texts[0].prompt == prompt
     assert verify(path).right
 
 
@@ -229,6 +231,19 @@ def test_replay_tells_what_another_recipe_would_have_done(tmp_path):
         assert (token.fate == "impossible") == (not kept[token.id])
         ids.append(token.id)
     assert other.parts_at == next(t.position for t in other.tokens if t.drawn != t.id)
+
+
+def test_logits_and_scores_of_each_step_come_with_the_text(tmp_path):
+    """S0's output_logits and output_scores."""
+    path, texts = recorded(tmp_path, "temperature(0.5) | top_k(3)", BABBLE)
+    kept, ids = lt.load_trace(path), list(PROMPT.encode())
+    assert kept.logits(1).shape == kept.scores(1).shape == (8, 257)
+    for token, raw, scores in zip(texts[1].tokens, kept.logits(1), kept.scores(1), strict=True):
+        assert np.array_equal(raw, babble(ids).astype(np.float64))
+        best = np.argsort(-raw)[:3]
+        assert sorted(np.flatnonzero(np.isfinite(scores))) == sorted(best)
+        assert np.array_equal(scores[best], raw[best] / 0.5)
+        ids.append(token.id)
 
 
 def test_replay_says_where_nothing_is_left_and_what_is_near(tmp_path):

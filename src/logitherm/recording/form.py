@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from logitherm.errors import RecipeError, TraceError
 from logitherm.recipe import parse
+from logitherm.recording.logits import unpack
 from logitherm.sampler import Sampler
+from logitherm.state import State
 
 FORMAT = 1
 
@@ -64,7 +68,7 @@ class Entry:
     raw_p, final_p: its probability before any rule and after all of them.
     logits:   as `recording.logits` packs them.
     names:    texts of tokens that no earlier line names, this step's leading ones among them.
-    line:     its line in the file; intact: whether its digest is right.
+    line:     its line in the file.
     """
 
     text: int
@@ -76,7 +80,6 @@ class Entry:
     logits: Mapping[str, Any]
     names: Mapping[str, str]
     line: int = 0
-    intact: bool = True
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,30 @@ class Recording:
     entries: tuple[Entry, ...]
     stops: tuple[str, ...] | None
     bent: tuple[int, ...]
+
+    def steps(self, text: int = 0, sampler: Sampler | None = None) -> Iterator[tuple[Entry, np.ndarray, State]]:
+        """Each token of a text with its logits (1, vocabulary) and the state before it, under its own sampler or another one.
+
+        Whatever the sampler would draw, the text goes on with the stored token. TraceError if there is no such text.
+        """
+        if not 0 <= text < len(self.head.texts):
+            raise TraceError(f"text must be in [0, {len(self.head.texts) - 1}]; got {text}")
+        chain, prompt = sampler or self.head.sampler, self.head.texts[text]
+        state = chain.start([prompt.ids], [prompt.seed], [prompt.row])
+        for entry in self.entries:
+            if entry.text == text:
+                logits = _row(entry, self.head)
+                yield entry, logits, state
+                state = chain.observe(logits, state, [entry.token]).state
+
+    def logits(self, text: int = 0) -> np.ndarray:
+        """(tokens, vocabulary) float64: the model's own logits at each token of a text."""
+        return np.concatenate([np.zeros((0, self.head.vocabulary)), *(row for _, row, _ in self.steps(text))])
+
+    def scores(self, text: int = 0) -> np.ndarray:
+        """(tokens, vocabulary) float64: the logits after all rules, -inf where removed."""
+        after = (self.head.sampler.apply(row, state) for _, row, state in self.steps(text))
+        return np.concatenate([np.zeros((0, self.head.vocabulary)), *after])
 
     @cached_property
     def names(self) -> dict[int, str]:
@@ -116,12 +143,15 @@ def head_line(head: Head) -> dict[str, Any]:
 
 def entry_line(entry: Entry) -> dict[str, Any]:
     """A drawn token as plain data."""
-    return {name: value for name, value in vars(entry).items() if name not in ("line", "intact")}
+    return {name: value for name, value in vars(entry).items() if name != "line"}
 
 
-def read(path: Path) -> Recording:
-    """A trace file. What was changed in it is noted, not refused; TraceError if it cannot be understood at all."""
-    lines = _lines(path)
+def load_trace(path: str | Path) -> Recording:
+    """A trace file, read: `generate(save_trace=…)` makes one.
+
+    What was changed in it is noted, not refused. Raises TraceError if it cannot be understood at all.
+    """
+    lines = _lines(Path(path))
     if not lines or lines[0][0].get("logitherm_trace") != FORMAT:
         raise TraceError(
             f"{path} is no trace file of format {FORMAT}; `logitherm generate --save-trace FILE` makes one"
@@ -130,8 +160,7 @@ def read(path: Path) -> Recording:
     head = _head(lines[0][0])
     ended = "stops" in lines[-1][0]
     entries = tuple(
-        _entry(content, head, number, intact)
-        for number, (content, intact) in enumerate(lines[1 : -1 if ended else None], 2)
+        _entry(content, head, number) for number, (content, _) in enumerate(lines[1 : -1 if ended else None], 2)
     )
     stops = tuple(map(str, lines[-1][0]["stops"])) if ended else None
     return Recording(head, entries, stops, bent)
@@ -181,7 +210,7 @@ def _head(content: Mapping[str, Any]) -> Head:
     return head
 
 
-def _entry(content: Mapping[str, Any], head: Head, number: int, intact: bool) -> Entry:
+def _entry(content: Mapping[str, Any], head: Head, number: int) -> Entry:
     try:
         entry = Entry(
             text=_whole(content["text"]),
@@ -193,7 +222,6 @@ def _entry(content: Mapping[str, Any], head: Head, number: int, intact: bool) ->
             logits=content["logits"],
             names={str(_whole(int(token))): str(name) for token, name in content["names"].items()},
             line=number,
-            intact=intact,
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         what = f"lacks {error}" if isinstance(error, KeyError) else str(error)
@@ -201,6 +229,13 @@ def _entry(content: Mapping[str, Any], head: Head, number: int, intact: bool) ->
     if entry.text >= len(head.texts) or entry.token >= head.vocabulary:
         raise TraceError(f"line {number}: there is no such text or token")
     return entry
+
+
+def _row(entry: Entry, head: Head) -> np.ndarray:
+    try:
+        return unpack(entry.logits, head.vocabulary)[None]
+    except TraceError as error:
+        raise TraceError(f"line {entry.line}: {error}") from None
 
 
 def _whole(value: Any) -> int:

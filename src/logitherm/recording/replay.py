@@ -15,8 +15,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 
 from logitherm.arrays import NEG_INF, log_softmax
 from logitherm.errors import LogitsError, RecipeError, TraceError
-from logitherm.recording.form import Entry, Recording, read
-from logitherm.recording.verify import begin, row
+from logitherm.recording.form import Recording, load_trace
 from logitherm.rng import uniform
 from logitherm.sampler import Sampler
 from logitherm.show.replay import replayed
@@ -110,10 +109,10 @@ def replay(path: str | Path, other: Sampler, text: int = 0) -> Replay:
     text:  which text of the file, from 0.
     Raises TraceError if the file cannot be read or has no such text.
     """
-    recording = read(Path(path))
-    entries = _entries(recording, text)
-    bound, prompt = other.bind(Ends(recording)), recording.head.texts[text]
-    tokens = tuple(_tokens(recording, entries, bound, begin(recording.head, text, bound)))
+    recording = load_trace(path)
+    bound = other.bind(Ends(recording))
+    tokens = tuple(_tokens(recording, text, bound))
+    prompt = recording.head.texts[text]
     return Replay(prompt.prompt, prompt.seed, recording.head.recipe, str(bound), tokens)
 
 
@@ -123,29 +122,19 @@ def recall(path: str | Path, step: int, text: int = 0, other: Sampler | None = N
     step: which token of the text, from 1.
     Raises TraceError if the file cannot be read or has no such step.
     """
-    recording = read(Path(path))
-    entries, names = _entries(recording, text), recording.names
-    if not 1 <= step <= len(entries):
-        raise TraceError(f"step must be in [1, {len(entries)}]; got {step}")
-    sampler = recording.head.sampler if other is None else other.bind(Ends(recording))
-    state = begin(recording.head, text, sampler)
-    for entry in entries[: step - 1]:
-        state = sampler.observe(row(entry, recording.head), state, [entry.token]).state
-    logits = row(entries[step - 1], recording.head)
-    return trace(sampler, logits, state, top, lambda token: names.get(token))[0]
-
-
-def _entries(recording: Recording, text: int) -> list[Entry]:
-    texts = len(recording.head.texts)
-    if not 0 <= text < texts:
-        raise TraceError(f"text must be in [0, {texts - 1}]; got {text}")
-    return [entry for entry in recording.entries if entry.text == text]
-
-
-def _tokens(recording: Recording, entries: list[Entry], other: Sampler, state: State) -> Iterator[Replayed]:
+    recording = load_trace(path)
     names = recording.names
-    for entry in entries:
-        logits = row(entry, recording.head)
+    sampler = recording.head.sampler if other is None else other.bind(Ends(recording))
+    count = 0
+    for count, (_, logits, state) in enumerate(recording.steps(text, sampler), 1):
+        if count == step:
+            return trace(sampler, logits, state, top, names.get)[0]
+    raise TraceError(f"step must be in [1, {count}]; got {step}")
+
+
+def _tokens(recording: Recording, text: int, other: Sampler) -> Iterator[Replayed]:
+    names = recording.names
+    for entry, logits, state in recording.steps(text, other):
         log_p, drawn = _under(other, logits, state, entry.token)
         yield Replayed(
             int(state.position[0]),
@@ -159,7 +148,6 @@ def _tokens(recording: Recording, entries: list[Entry], other: Sampler, state: S
             None if drawn is None else names.get(drawn),
             "all" in entry.logits,
         )
-        state = other.observe(logits, state, [entry.token]).state
 
 
 def _under(other: Sampler, logits: np.ndarray, state: State, token: int) -> tuple[float, int | None]:

@@ -9,11 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from logitherm.errors import LogitsError, TraceError
-from logitherm.recording.form import Entry, Head, Recording, read
-from logitherm.recording.logits import unpack
+from logitherm.errors import LogitsError
+from logitherm.recording.form import Entry, Recording, load_trace
 from logitherm.rng import uniform
-from logitherm.sampler import Sampler
 from logitherm.state import State, Step
 
 CLOSE = 1e-9
@@ -77,26 +75,12 @@ def verify(path: str | Path) -> Verification:
     the stored logits (probabilities to 1e-9). That the logits are the model's own, only the model can show.
     Raises TraceError if the file cannot be read as a trace file.
     """
-    recording = read(Path(path))
+    recording = load_trace(path)
     findings = [*_of_lines(recording), *_of_texts(recording)]
     head, entries = recording.head, recording.entries
     texts, finished = len(head.texts), recording.stops is not None
     found = tuple(sorted(findings, key=lambda finding: finding.line))
     return Verification(head.recipe, head.model, head.fingerprint, texts, len(entries), finished, found)
-
-
-def begin(head: Head, text: int, sampler: Sampler) -> State:
-    """The state of a text before its first token, under its own sampler or another."""
-    prompt = head.texts[text]
-    return sampler.start([prompt.ids], [prompt.seed], [prompt.row])
-
-
-def row(entry: Entry, head: Head) -> np.ndarray:
-    """(1, vocabulary) the logits of a token; TraceError, naming the line, if they are none."""
-    try:
-        return unpack(entry.logits, head.vocabulary)[None]
-    except TraceError as error:
-        raise TraceError(f"line {entry.line}: {error}") from None
 
 
 def _of_lines(recording: Recording) -> Iterator[Finding]:
@@ -109,18 +93,14 @@ def _of_lines(recording: Recording) -> Iterator[Finding]:
 
 
 def _of_texts(recording: Recording) -> Iterator[Finding]:
-    head = recording.head
-    states = [begin(head, text, head.sampler) for text in range(len(head.texts))]
-    for entry in recording.entries:
-        state = states[entry.text]
-        logits = row(entry, head)
-        try:
-            step = head.sampler.step(logits, state)
-        except LogitsError as error:
-            yield _finding(entry, "logits", str(error))
-        else:
-            yield from _of_token(entry, step, state, recording)
-        states[entry.text] = head.sampler.observe(logits, state, [entry.token]).state
+    for text in range(len(recording.head.texts)):
+        for entry, logits, state in recording.steps(text):
+            try:
+                step = recording.head.sampler.step(logits, state)
+            except LogitsError as error:
+                yield _finding(entry, "logits", str(error))
+            else:
+                yield from _of_token(entry, step, state, recording)
 
 
 def _of_token(entry: Entry, step: Step, before: State, recording: Recording) -> Iterator[Finding]:
