@@ -96,7 +96,7 @@ class Recording:
     bent: tuple[int, ...]
 
     def steps(self, text: int = 0, sampler: Sampler | None = None) -> Iterator[tuple[Entry, np.ndarray, State]]:
-        """Each token of a text with its logits (1, vocabulary) and the state before it, under its own sampler or another one.
+        """Each token of a text, its logits (1, vocabulary) and the state before it, under its own sampler or another.
 
         Whatever the sampler would draw, the text goes on with the stored token. TraceError if there is no such text.
         """
