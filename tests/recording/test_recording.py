@@ -182,9 +182,7 @@ def test_fewer_logits_are_kept_only_where_they_give_the_same_token(tmp_path):
     assert {listed(entry) for entry in lt.load_trace(path).entries} <= {10, 11}
     small = path.stat().st_size
     flat, _ = recorded(tmp_path, "temperature(8.0)", BABBLE, trace_top=1)
-    assert (
-        max(listed(entry) for entry in lt.load_trace(flat).entries) > 2
-    )  # a shorter one would have drawn another token
+    assert max(listed(entry) for entry in lt.load_trace(flat).entries) > 2  # one would have drawn another token
     assert verify(flat).right
     remembering = "dynamic_temperature(0.5, running_perplexity=0.05) | top_k(3)"
     path, _ = recorded(tmp_path, remembering, BABBLE, trace_top=10)
