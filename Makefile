@@ -22,9 +22,10 @@ lint: .venv/dev
 mutants: .venv/dev
 	$(BIN)/python tests/mutants.py
 
-# Remakes the pictures in docs/.
+# Remakes the pictures in docs/, and the outputs that its pages show.
 figures: .venv/dev
 	$(BIN)/python docs/figures.py
+	$(BIN)/python docs/outputs.py
 
 .venv/base: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Logitherm needs Python 3.11 or newer")'
