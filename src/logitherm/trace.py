@@ -154,14 +154,29 @@ def _stage(
     return Stage(label, rule, int(left.sum()), int(gone.sum()), mass, bits, temperature, tokens)
 
 
+LEADING = 5
+"""How many of the tokens that could have been drawn a summary lists."""
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A token that could have been drawn: its probability before any rule and after all of them."""
+
+    id: int
+    text: str | None
+    raw_p: float
+    final_p: float
+
+
 @dataclass(frozen=True)
 class Summary:
-    """What one step of one row looked like, in six numbers.
+    """What one step of one row looked like.
 
     raw_p, final_p:             the token's probability before any rule and after all of them.
     temperature:                the product of the temperatures that the chain used; 1 if it has none.
     raw_entropy, final_entropy: nats.
     kept:                       how many tokens could have been drawn.
+    leading:                    the likeliest of those by final probability (ties by id), LEADING at most.
     """
 
     raw_p: float
@@ -170,10 +185,11 @@ class Summary:
     raw_entropy: float
     final_entropy: float
     kept: int
+    leading: tuple[Contender, ...] = ()
 
 
-def summarise(sampler: Sampler, step: Step, before: State) -> list[Summary]:
-    """One summary a row of a step that the sampler took from the state `before`."""
+def summarise(sampler: Sampler, step: Step, before: State, name: Name = lambda token: None) -> list[Summary]:
+    """One summary a row of a step that the sampler took from the state `before`; `name` gives the text of a token."""
     temperature = np.ones(len(before))
     for rule, received, _, at in sampler.stages(step.raw, before):
         if isinstance(rule, Tempering):
@@ -187,4 +203,17 @@ def summarise(sampler: Sampler, step: Step, before: State) -> list[Summary]:
         step.final_entropy,
         kept,
     )
-    return [Summary(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]
+    rows = zip(*(column.tolist() for column in columns), strict=True)
+    return [Summary(*row, _leading(step, place, name)) for place, row in enumerate(rows)]
+
+
+def _leading(step: Step, row: int, name: Name) -> tuple[Contender, ...]:
+    """The likeliest tokens of a row that a step could have drawn; no row is sorted and no softmax run again for them."""
+    raw, final, drawn = numpy(step.raw[row]), numpy(step.final[row]), step.tokens[row]
+    enough = min(LEADING, len(final))
+    cutoff = np.partition(final, -enough)[-enough]
+    ids = np.flatnonzero((final >= cutoff) & np.isfinite(final))
+    ids = ids[np.argsort(-final[ids], kind="stable")][:LEADING]
+    raw_p = np.exp(step.raw_logprobs[row] + (raw[ids] - raw[drawn]))
+    final_p = np.exp(step.final_logprobs[row] + (final[ids] - final[drawn]))
+    return tuple(Contender(i, name(i), *p) for i, *p in zip(ids.tolist(), raw_p.tolist(), final_p.tolist(), strict=True))

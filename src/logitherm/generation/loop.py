@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,7 @@ class Token:
     def to_dict(self) -> dict[str, Any]:
         """Plain data: id, text, and the summary's fields (None if it was not asked for)."""
         blank = dict.fromkeys(Summary.__dataclass_fields__)
-        return {"id": self.id, "text": self.text, **(vars(self.summary) if self.summary else blank)}
+        return {"id": self.id, "text": self.text, **(asdict(self.summary) if self.summary else blank)}
 
 
 @dataclass(frozen=True)
@@ -197,9 +198,10 @@ class Run:
 
     def _pieces(self, rows: Sequence[int], step: Step, before: State) -> Iterator[Piece]:
         """Each row's piece of this step, recorded in its text as it is made."""
-        summaries = summarise(self._sampler, step, before) if self._details else [None] * len(rows)
+        name = partial(label, self._model.vocabulary)
+        summaries = summarise(self._sampler, step, before, name) if self._details else [None] * len(rows)
         for row, token, summary in zip(rows, step.tokens.tolist(), summaries, strict=True):
-            drawn = Token(token, label(self._model.vocabulary, token), summary)
+            drawn = Token(token, name(token), summary)
             text, stop = self._read(row, token)
             generation = self.texts[row]
             generation.text += text
