@@ -34,12 +34,17 @@ def test_python_examples(code, capsys):
 
 
 @pytest.mark.parametrize("line", COMMANDS)
-def test_commands(line):
+def test_commands(line, tmp_path):
     said, _, command = line.rpartition(" | logitherm ") if line.startswith("echo") else ("", "", line)
     words = shlex.split(command.removeprefix("logitherm "))
     text = shlex.split(said)[1] if said else ""
     done = subprocess.run(
-        [sys.executable, "-m", "logitherm", *words], input=text, capture_output=True, text=True, timeout=60
+        [sys.executable, "-m", "logitherm", *words],
+        input=text,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout
@@ -47,7 +52,7 @@ def test_commands(line):
 
 def test_links_lead_somewhere():
     for page in PAGES:
-        for target in re.findall(r"\]\((?!http)([^)#]+)\)", page.read_text()):
+        for target in re.findall(r"(?:\]\(|srcset=\"|src=\")(?!http)([^)#\"]+)[)\"]", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 

@@ -14,12 +14,14 @@ version errors arrays rng draw ragged schedule vocabulary model state
 rules.base rules.temperature rules.dynamic rules.rank rules.threshold
 rules.target rules.penalties rules.repeats rules.constrain rules
 sampler presets recipe
-show show.table show.waterfall
+show show.table show.conditions show.waterfall
+show.html show.html_trace show.html_text show.html_comparison
+show.figure show.figure_bars show.figure_text show.figure_table
 critical trace
 models.byte_level models.onnx models.toy models.callable models
 generation generation.detokenise generation.stop generation.batch generation.loop
 api
-cli cli.errors cli.options cli.generate cli.explain cli.recipes cli.models cli.doctor cli.main __main__
+cli cli.errors cli.options cli.output cli.generate cli.explain cli.recipes cli.models cli.doctor cli.main __main__
 __init__
 """.split()  # noqa: SIM905 (read it as a tree)
 """Every module, in import order: a file imports only what stands before it, also late and for types only."""

@@ -18,6 +18,7 @@ from logitherm.errors import (
     LogitsError,
     ModelError,
     NotExpressible,
+    OutputError,
     PromptError,
     RecipeError,
 )
@@ -87,6 +88,7 @@ __all__ = [
     "MinP",
     "ModelError",
     "NotExpressible",
+    "OutputError",
     "PromptError",
     "RecipeError",
     "Rule",

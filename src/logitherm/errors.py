@@ -5,6 +5,7 @@ LogithermError
 ├── LogitsError(ValueError)          NaN, +inf, a wrong shape, or a row with nothing left
 ├── PromptError(ValueError)          an empty prompt, or one longer than the model's context
 ├── ModelError(LogithermError)       a model that cannot be found or read
+├── OutputError(ValueError)          a drawing that cannot be made from this, or a file that cannot be written
 ├── BackendUnavailable(ImportError)  an optional package is missing; the message gives the command
 └── NotExpressible(LogithermError)   an engine cannot carry what the recipe says
 """
@@ -37,6 +38,10 @@ class PromptError(LogithermError, ValueError):
 
 class ModelError(LogithermError):
     """A model that cannot be found or read."""
+
+
+class OutputError(LogithermError, ValueError):
+    """A drawing that cannot be made from what there is, or a file that it cannot be written to."""
 
 
 class BackendUnavailable(LogithermError, ImportError):

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -17,8 +17,14 @@ from logitherm.critical import Critical, Name, critical, used
 from logitherm.rng import uniform
 from logitherm.rules import Tempering
 from logitherm.sampler import Sampler
+from logitherm.show.figure_bars import trace_figure
+from logitherm.show.html import embedded, page
+from logitherm.show.html_trace import trace_html
 from logitherm.show.waterfall import waterfall
 from logitherm.state import State, Step
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 VERSION = 1
 """Of the trace's JSON form."""
@@ -91,6 +97,17 @@ class Trace:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         yield from waterfall(self.to_dict(), options.max_width)
+
+    def _repr_html_(self) -> str:
+        return embedded(trace_html(self.to_dict()))
+
+    def to_html(self) -> str:
+        """A whole page with the coloured table; it runs no script and opens offline."""
+        return page(f"Trace of {self.recipe}", trace_html(self.to_dict()))
+
+    def plot(self, dark: bool = False) -> Figure:
+        """Bars of the leading tokens at every stage, as a matplotlib figure; BackendUnavailable without matplotlib."""
+        return trace_figure(self.to_dict(), dark)
 
 
 def trace(
@@ -203,12 +220,12 @@ def summarise(sampler: Sampler, step: Step, before: State, name: Name = lambda t
         step.final_entropy,
         kept,
     )
-    rows = zip(*(column.tolist() for column in columns), strict=True)
-    return [Summary(*row, _leading(step, place, name)) for place, row in enumerate(rows)]
+    leading = [_leading(step, row, name) for row in range(len(before))]
+    return [Summary(*row) for row in zip(*(column.tolist() for column in columns), leading, strict=True)]
 
 
 def _leading(step: Step, row: int, name: Name) -> tuple[Contender, ...]:
-    """The likeliest tokens of a row that a step could have drawn; no row is sorted and no softmax run again for them."""
+    """The likeliest tokens of a row that a step could have drawn; for them no row is sorted, no softmax run again."""
     raw, final, drawn = numpy(step.raw[row]), numpy(step.final[row]), step.tokens[row]
     enough = min(LEADING, len(final))
     cutoff = np.partition(final, -enough)[-enough]
@@ -216,4 +233,6 @@ def _leading(step: Step, row: int, name: Name) -> tuple[Contender, ...]:
     ids = ids[np.argsort(-final[ids], kind="stable")][:LEADING]
     raw_p = np.exp(step.raw_logprobs[row] + (raw[ids] - raw[drawn]))
     final_p = np.exp(step.final_logprobs[row] + (final[ids] - final[drawn]))
-    return tuple(Contender(i, name(i), *p) for i, *p in zip(ids.tolist(), raw_p.tolist(), final_p.tolist(), strict=True))
+    return tuple(
+        Contender(i, name(i), *p) for i, *p in zip(ids.tolist(), raw_p.tolist(), final_p.tolist(), strict=True)
+    )

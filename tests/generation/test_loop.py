@@ -167,7 +167,9 @@ def test_details():
         assert token["final_entropy"] <= np.log(3) + 1e-12
         drawn = {name: token[name] for name in ("id", "text", "raw_p", "final_p")}
         assert drawn in [pytest.approx(other) for other in token["leading"]]
-        assert sum(other["final_p"] for other in token["leading"]) == pytest.approx(1)  # three are left, three are listed
+        assert sum(other["final_p"] for other in token["leading"]) == pytest.approx(
+            1
+        )  # three are left, three are listed
     plain = generate("The cat", recipe, model=TOY, seed=1, max_new_tokens=5)
     assert plain.text == text.text
     assert plain.to_dict()["tokens"][0]["raw_p"] is None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,9 +15,15 @@ from logitherm.generation.detokenise import Detokeniser
 from logitherm.generation.stop import StopStrings
 from logitherm.model import Model
 from logitherm.sampler import Sampler
+from logitherm.show.figure_text import text_figure
+from logitherm.show.html import embedded, page
+from logitherm.show.html_text import text_html
 from logitherm.state import State, Step
 from logitherm.trace import Summary, summarise
 from logitherm.vocabulary import label
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 VERSION = 1
 """Of the JSON form of a text."""
@@ -91,6 +97,20 @@ class Generation:
         }
         data |= {"recipe": self.recipe, "tokens": [token.to_dict() for token in self.tokens]}
         return data | ({"error": self.error} if self.error else {})
+
+    def _repr_html_(self) -> str:
+        return embedded(text_html(self.to_dict()))
+
+    def to_html(self) -> str:
+        """A whole page that colours the words by probability, entropy and T; without details, the words alone."""
+        return page(f"Text from {self.recipe}", text_html(self.to_dict()))
+
+    def plot(self, dark: bool = False) -> Figure:
+        """Over the words: the leading probabilities, T and the entropy, as a matplotlib figure.
+
+        Raises OutputError without details, BackendUnavailable without matplotlib.
+        """
+        return text_figure(self.to_dict(), dark)
 
 
 def at_least(name: str, value: object, least: int) -> None:

@@ -1,10 +1,9 @@
-"""A comparison of recipes on the same logits as HTML: tokens × recipes in colour, what differs, the texts side by side."""
+"""A comparison of recipes on the same logits as HTML: tokens × recipes in colour, what differs, and the texts."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import exp
-from os.path import commonprefix
 from typing import Any
 
 from logitherm.show.html import (
@@ -115,11 +114,16 @@ def _texts(recipes: Sequence[Mapping[str, Any]]) -> list[Html]:
 
 def _text(label: str, text: Mapping[str, Any], first: str) -> Html:
     words = text["text"]
-    same = len(commonprefix([first, words]))
+    pairs = enumerate(zip(first, words, strict=False))
+    same = next((place for place, (a, b) in pairs if a != b), min(len(first), len(words)))
     parts: list[str] = [words]
     if words != first:
         parting = printable(words[same : same + 1], breaks=False) or "∎"
-        parts = [words[:same], tag("mark", unseen("parts here: "), parting), words[same + (words[same : same + 1] != "\n") :]]
+        parts = [
+            words[:same],
+            tag("mark", unseen("parts here: "), parting),
+            words[same + (words[same : same + 1] != "\n") :],
+        ]
     ended = f"seed {text['seed']}, {text['tokens']} tokens, stopped: {text['stop']}"
     body = tag("p", *parts, class_="text", dir="auto")
     return tag("section", tag("p", tag("strong", label)), body, tag("p", ended, class_="faint note"))

@@ -70,7 +70,9 @@ def _word(t: Token, style: str, hue: str, about: str | Html) -> Html:
 def _tip(t: Token) -> Html:
     heat, kept = number(t["temperature"]), f"{t['kept']:,}"
     words = f" p = {number(t['final_p'])} (raw {number(t['raw_p'])}), T = {heat}, {_entropy_title(t)}, {kept} kept"
-    return tag("span", tag("strong", token(t["text"], t["id"])), words, tag("span", _leading(t), class_="below"), class_="tip")
+    return tag(
+        "span", tag("strong", token(t["text"], t["id"])), words, tag("span", _leading(t), class_="below"), class_="tip"
+    )
 
 
 def _entropy_title(t: Token) -> str:
