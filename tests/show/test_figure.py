@@ -53,6 +53,7 @@ def test_the_bars_of_a_comparison():
     assert bars(first) == [(1.0, LIGHT.chosen), (0.3, None), (0.2, None)]
     assert bars(second) == [(0.75, LIGHT.bar), (0.1875, LIGHT.chosen), (0.0625, LIGHT.bar)]
     assert [a.get_title(loc="left").strip() for a in (first, second)] == ["top_p(0.5)", "temperature(0.5)"]
+    assert max(first.get_xticks()) <= 1  # though the axis goes on, for the numbers beside the bars
     assert "T .5000" in second.texts[-1].get_text()
 
 

@@ -97,7 +97,7 @@ def test_hostile_tokens_are_visible():
 
 def test_tag_escapes_by_construction():
     assert tag("b", "<i>", Html("<i></i>"), title='"<') == '<b title="&quot;&lt;">&lt;i&gt;<i></i></b>'
-    assert tag("td", "\x1b", class_="a", aria_label="b", title=None) == '<td class="a" aria-label="b">\\x1b</td>'
+    assert tag("td", "\x1b", class_="a", aria_label="\x07", title=None) == '<td class="a" aria-label="\\x07">\\x1b</td>'
 
 
 chains = st.lists(st.sampled_from(examples()), min_size=1, max_size=4).map(lambda rules: Sampler(*rules))

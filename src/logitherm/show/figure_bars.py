@@ -83,11 +83,17 @@ def _draw(words: Sequence[str], panels: Sequence[Panel], dark: bool) -> Figure:
         first = grid[0]
         first.set_yticks(range(len(words)), words)
         first.set_ylim(len(words) - 0.4, -0.6)
-        first.set_xlim(0, 1.3 * max([0.01, *(p or 0 for panel in panels for p in panel.p), *panels[0].before]))
+        _scale(first, max([0.01, *(p or 0 for panel in panels for p in panel.p), *panels[0].before]))
         for axes in grid[max(0, len(panels) - across) : len(panels)]:
             axes.set_xlabel("probability")
             axes.tick_params(labelbottom=True)
         return finish(figure)
+
+
+def _scale(axes: Axes, most: float) -> None:
+    """From 0 to the largest probability, with room for its number beside it, but no tick where none can be."""
+    axes.set_xlim(0, 1.3 * most)
+    axes.set_xticks([at for at in axes.get_xticks() if 0 <= at <= min(1.0, 1.3 * most)])
 
 
 def _bars(axes: Axes, panel: Panel, look: Look) -> None:
