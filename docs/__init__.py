@@ -1,0 +1,1 @@
+"""The documentation, and what remakes its pictures and outputs."""

@@ -1,7 +1,7 @@
 """Remake the outputs that the pages show: `make figures`.
 
 A block of commands (without a language) that is followed at once by a block of text is a pair: the second is what the
-first prints, 80 columns wide. The tests run every command, and hold the outputs of those that need no model to the letter.
+first prints, 80 columns wide. The tests run every command, and hold outputs that need no model to the letter.
 """
 
 from __future__ import annotations

@@ -100,6 +100,23 @@ MUTANTS = [
     Mutant("critical.py", "if setting == off:", "if False:", "tests/test_trace.py"),
     Mutant("critical.py", "TIGHT, LONGEST = 1e-13", "TIGHT, LONGEST = 1e-6", "tests/test_trace.py"),
     Mutant("trace.py", "p[:drawn].sum()", "p[: drawn + 1].sum()", "tests/test_trace.py"),
+    # drawings
+    Mutant("show/html.py", "escape(printable(c), quote=False)", "printable(c)", "tests/show/test_html.py"),
+    Mutant("show/html.py", "escape(printable(str(value)))", "escape(str(value))", "tests/show/test_html.py"),
+    Mutant("show/html.py", "visible(text, token_id)", "f'“{text}”'", "tests/show/test_html.py::test_hostile"),
+    Mutant("show/html_trace.py", "if remover and here[\"logit\"] is None", "if False", "tests/show/test_html.py::test_a_trace"),
+    Mutant("show/html_text.py", "figure_cell(t[\"raw_p\"], t[\"raw_p\"])", "figure_cell(t[\"final_p\"], 0)", "tests/show/test_html.py::test_a_text"),
+    Mutant("show/style.css", "--faint: #59636e", "--faint: #8c959f", "tests/show/test_html.py::test_every_colour"),
+    Mutant("show/style.css", ".logitherm table {", "table {", "tests/show/test_html.py::test_the_style"),
+    Mutant("show/figure_bars.py", "axes.barh(place, p, 0.7", "axes.barh(place, p * 0.99, 0.7", "tests/show/test_figure.py"),
+    Mutant("show/figure_bars.py", "gone.index(True) - 0.5", "gone.index(True) + 0.5", "tests/show/test_figure.py"),
+    Mutant("show/figure_text.py", "below[place] += height", "pass", "tests/show/test_figure.py::test_the_figure"),
+    Mutant("show/figure.py", "if ord(c) in known else", "if True else", "tests/show/test_figure.py"),
+    Mutant("show/figure.py", '"text.parse_math", "text.usetex"', '"text.usetex",', "tests/show/test_figure.py::test_hostile"),
+    Mutant("show/figure.py", "axis.set_ticks(", "str(", "tests/show/test_figure.py::test_a_users"),
+    Mutant("cli/output.py", "not path.parent.is_dir()", "False", "tests/cli/test_output.py"),
+    Mutant("trace.py", "(final >= cutoff) & np.isfinite(final)", "final >= cutoff", "tests/generation"),
+    Mutant("trace.py", "np.argsort(-final[ids], kind=\"stable\")", "np.argsort(-ids)", "tests/generation"),
     # statistics
     Mutant("rng.py", "* 2.0**-53\n", "* 2.0**-53 * 0.9\n", "tests/test_statistics.py"),
     # states and buffers

@@ -5,7 +5,6 @@ from difflib import SequenceMatcher
 from pathlib import Path
 
 import pytest
-
 from docs.outputs import PAIR, output
 
 ROOT = Path(__file__).parents[1]
@@ -63,7 +62,7 @@ def test_shown_outputs(commands, shown, tmp_path):
 
 def test_links_lead_somewhere():
     for page in PAGES:
-        for target in re.findall(r"\]\((?!http)([^)#]+)\)", page.read_text()):
+        for target in re.findall(r"(?:\]\(|srcset=\"|src=\")(?!http)([^)#\"]+)[)\"]", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 

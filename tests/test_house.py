@@ -14,15 +14,17 @@ version errors arrays rng draw ragged schedule vocabulary model state
 rules.base rules.temperature rules.dynamic rules.rank rules.threshold
 rules.target rules.penalties rules.repeats rules.constrain rules
 sampler presets recipe vary
-show show.table show.waterfall show.replay show.comparison
+show show.table show.conditions show.waterfall show.replay show.comparison
+show.html show.html_trace show.html_text show.html_comparison
+show.figure show.figure_bars show.figure_text show.figure_table
 critical trace
 models.byte_level models.onnx models.toy models.callable models
 recording recording.logits recording.form recording.verify recording.replay recording.writer
 generation generation.detokenise generation.stop generation.batch generation.loop generation.measures
 comparison
 api look
-cli cli.errors cli.options cli.generate cli.explain cli.compare cli.verify cli.replay cli.recipes cli.models cli.doctor
-cli.main __main__
+cli cli.errors cli.options cli.output cli.generate cli.explain cli.compare cli.verify cli.replay
+cli.recipes cli.models cli.doctor cli.main __main__
 __init__
 """.split()  # noqa: SIM905 (read it as a tree)
 """Every module, in import order: a file imports only what stands before it, also late and for types only."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -18,9 +18,15 @@ from logitherm.recipe import parse
 from logitherm.rules import Tempering
 from logitherm.sampler import Sampler
 from logitherm.show.comparison import compared
+from logitherm.show.figure_bars import comparison_figure
+from logitherm.show.html import embedded, page
+from logitherm.show.html_comparison import comparison_html
 from logitherm.show.table import plain
 from logitherm.state import State
 from logitherm.trace import summarise
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 VERSION = 1
 """Of the JSON form of a comparison."""
@@ -111,6 +117,17 @@ class Comparison:
     def to_dict(self) -> dict[str, Any]:
         """Plain data: version 1 of the form. Entropies and divergences are in nats."""
         return {"version": VERSION, **asdict(self)}
+
+    def _repr_html_(self) -> str:
+        return embedded(comparison_html(self.to_dict()))
+
+    def to_html(self) -> str:
+        """A whole page with the coloured table and the texts side by side; it runs no script and opens offline."""
+        return page("Recipes compared", comparison_html(self.to_dict()))
+
+    def plot(self, dark: bool = False) -> Figure:
+        """Bars of the leading tokens under every recipe, as a matplotlib figure; BackendUnavailable without it."""
+        return comparison_figure(self.to_dict(), dark)
 
     def __str__(self) -> str:
         """The tables as plain text of the terminal's width."""

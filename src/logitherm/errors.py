@@ -6,6 +6,7 @@ LogithermError
 ├── PromptError(ValueError)          an empty prompt, or one longer than the model's context
 ├── ModelError(LogithermError)       a model that cannot be found or read
 ├── TraceError(ValueError)           a trace file that cannot be read or written
+├── OutputError(ValueError)          a drawing that cannot be made from this, or a file that cannot be written
 ├── BackendUnavailable(ImportError)  an optional package is missing; the message gives the command
 └── NotExpressible(LogithermError)   an engine cannot carry what the recipe says
 """
@@ -42,6 +43,10 @@ class ModelError(LogithermError):
 
 class TraceError(LogithermError, ValueError):
     """A trace file that cannot be read or written."""
+
+
+class OutputError(LogithermError, ValueError):
+    """A drawing that cannot be made from what there is, or a file that it cannot be written to."""
 
 
 class BackendUnavailable(LogithermError, ImportError):

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -17,9 +17,15 @@ from logitherm.critical import Critical, Name, critical, used
 from logitherm.rng import uniform
 from logitherm.rules import Tempering
 from logitherm.sampler import Sampler
+from logitherm.show.figure_bars import trace_figure
+from logitherm.show.html import embedded, page
+from logitherm.show.html_trace import trace_html
 from logitherm.show.table import plain
 from logitherm.show.waterfall import waterfall
 from logitherm.state import State, Step
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 VERSION = 1
 """Of the trace's JSON form."""
@@ -90,6 +96,17 @@ class Trace:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         yield from waterfall(self.to_dict(), options.max_width)
 
+    def _repr_html_(self) -> str:
+        return embedded(trace_html(self.to_dict()))
+
+    def to_html(self) -> str:
+        """A whole page with the coloured table; it runs no script and opens offline."""
+        return page(f"Trace of {self.recipe}", trace_html(self.to_dict()))
+
+    def plot(self, dark: bool = False) -> Figure:
+        """Bars of the leading tokens at every stage, as a matplotlib figure; BackendUnavailable without matplotlib."""
+        return trace_figure(self.to_dict(), dark)
+
 
 def trace(
     sampler: Sampler,
@@ -152,14 +169,29 @@ def _stage(
     return Stage(label, rule, int(left.sum()), int(gone.sum()), mass, bits, temperature, tokens)
 
 
+LEADING = 5
+"""How many of the tokens that could have been drawn a summary lists."""
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A token that could have been drawn: its probability before any rule and after all of them."""
+
+    id: int
+    text: str | None
+    raw_p: float
+    final_p: float
+
+
 @dataclass(frozen=True)
 class Summary:
-    """What one step of one row looked like, in six numbers.
+    """What one step of one row looked like.
 
     raw_p, final_p:             the token's probability before any rule and after all of them.
     temperature:                the product of the temperatures that the chain used; 1 if it has none.
     raw_entropy, final_entropy: nats.
     kept:                       how many tokens could have been drawn.
+    leading:                    the likeliest of those by final probability (ties by id), LEADING at most.
     """
 
     raw_p: float
@@ -168,10 +200,11 @@ class Summary:
     raw_entropy: float
     final_entropy: float
     kept: int
+    leading: tuple[Contender, ...] = ()
 
 
-def summarise(sampler: Sampler, step: Step, before: State) -> list[Summary]:
-    """One summary a row of a step that the sampler took from the state `before`."""
+def summarise(sampler: Sampler, step: Step, before: State, name: Name = lambda token: None) -> list[Summary]:
+    """One summary a row of a step that the sampler took from the state `before`; `name` gives the text of a token."""
     temperature = np.ones(len(before))
     for rule, received, _, at in sampler.stages(step.raw, before):
         if isinstance(rule, Tempering):
@@ -185,4 +218,19 @@ def summarise(sampler: Sampler, step: Step, before: State) -> list[Summary]:
         step.final_entropy,
         kept,
     )
-    return [Summary(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]
+    leading = [_leading(step, row, name) for row in range(len(before))]
+    return [Summary(*row) for row in zip(*(column.tolist() for column in columns), leading, strict=True)]
+
+
+def _leading(step: Step, row: int, name: Name) -> tuple[Contender, ...]:
+    """The likeliest tokens of a row that a step could have drawn; for them no row is sorted, no softmax run again."""
+    raw, final, drawn = numpy(step.raw[row]), numpy(step.final[row]), step.tokens[row]
+    enough = min(LEADING, len(final))
+    cutoff = np.partition(final, -enough)[-enough]
+    ids = np.flatnonzero((final >= cutoff) & np.isfinite(final))
+    ids = ids[np.argsort(-final[ids], kind="stable")][:LEADING]
+    raw_p = np.exp(step.raw_logprobs[row] + (raw[ids] - raw[drawn]))
+    final_p = np.exp(step.final_logprobs[row] + (final[ids] - final[drawn]))
+    return tuple(
+        Contender(i, name(i), *p) for i, *p in zip(ids.tolist(), raw_p.tolist(), final_p.tolist(), strict=True)
+    )

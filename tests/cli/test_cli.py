@@ -93,7 +93,7 @@ def test_generate_json_is_the_contract():
     assert "".join(t["text"] for t in data["tokens"]) == data["text"]
     for token in data["tokens"]:
         assert set(token) == {
-            "id", "text", "raw_p", "final_p", "temperature", "raw_entropy", "final_entropy", "kept",
+            "id", "text", "raw_p", "final_p", "temperature", "raw_entropy", "final_entropy", "kept", "leading",
         }  # fmt: skip
         assert (token["temperature"], token["kept"]) == (0.7, 3)
     assert result.stderr == ""

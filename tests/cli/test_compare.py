@@ -55,3 +55,17 @@ def test_wrong_input_is_one_clear_line():
         result = run(*args)
         assert (result.returncode, result.stderr.count("\n"), "Traceback" in result.stderr) == (2, 1, False)
         assert message in result.stderr
+
+
+def test_a_comparison_writes_a_page_and_a_figure(tmp_path):
+    files = [tmp_path / "both.html", tmp_path / "both.svg"]
+    command = ["compare", TEXT, "--vary", "top_p=0.3,0.9", "--seed", "1", "-n", "7", "--max-new-tokens", "5"]
+    done = ok(*command, "--html", str(files[0]), "--figure", str(files[1]))
+    assert f"wrote {files[0]}" in done.stderr
+    page, figure = (file.read_text() for file in files)
+    assert "top_p 0.3" in page
+    assert "The first 5 of 7 texts of each." in page
+    assert "<script" not in page
+    assert "top_p 0.9" in figure
+    refused = run(*command, "--html", "page.txt")
+    assert (refused.returncode, refused.stdout) == (2, "")

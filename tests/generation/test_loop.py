@@ -159,14 +159,34 @@ def test_details():
     data = text.to_dict()
     assert set(data) == {"version", "prompt", "text", "stop", "seed", "recipe", "tokens"}
     for token in data["tokens"]:
-        assert list(token) == ["id", "text", "raw_p", "final_p", "temperature", "raw_entropy", "final_entropy", "kept"]
+        names = ["id", "text", "raw_p", "final_p", "temperature", "raw_entropy", "final_entropy", "kept", "leading"]
+        assert list(token) == names
         assert token["temperature"] == 1.5
         assert token["kept"] == 3
         assert 0 < token["raw_p"] < 1
         assert token["final_entropy"] <= np.log(3) + 1e-12
+        drawn = {name: token[name] for name in ("id", "text", "raw_p", "final_p")}
+        assert drawn in [pytest.approx(other) for other in token["leading"]]
+        assert sum(other["final_p"] for other in token["leading"]) == pytest.approx(
+            1
+        )  # three are left, three are listed
     plain = generate("The cat", recipe, model=TOY, seed=1, max_new_tokens=5)
     assert plain.text == text.text
     assert plain.to_dict()["tokens"][0]["raw_p"] is None
+
+
+def test_the_leading_tokens_of_a_step():
+    row = np.full(257, -np.inf)
+    row[[65, 66, 67, 68, 69, 70, 71]] = [1.0, 3.0, 2.0, 3.0, 1.0, 1.0, -900.0]
+    model = CallableModel(lambda ids: row, Bytes())
+    text = generate("x", "bias([[71, 901]])", model=model, seed=1, max_new_tokens=1, details=True)
+    leading = text.tokens[0].summary.leading
+    assert "".join(other.text for other in leading) == "BDCAE"  # the ids decide between A, E, F and G
+    p = np.exp(row[65:72]) / np.exp(row[65:72]).sum()
+    assert [other.raw_p for other in leading] == pytest.approx(p[[1, 3, 2, 0, 4]])
+    assert [other.final_p for other in leading] == pytest.approx(p[[1, 3, 2, 0, 4]] / (1 + p[0]))
+    only = generate("x", "greedy", model=model, seed=1, max_new_tokens=1, details=True).tokens[0].summary.leading
+    assert [(other.text, other.final_p) for other in only] == [("B", 1.0)]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from logitherm import api, look
-from logitherm.cli import options
+from logitherm.cli import options, output
 from logitherm.cli.errors import INTERRUPTED, friendly
 from logitherm.comparison import Comparison, with_texts
 from logitherm.errors import PromptError, RecipeError
@@ -51,6 +52,8 @@ def compare(
     seed: options.SeedOption = None,
     model: options.ModelOption = None,
     file: options.FileOption = None,
+    html: output.HtmlOption = None,
+    figure: output.FigureOption = None,
     as_json: options.JsonOption = False,
 ) -> None:
     """Compare recipes: what each keeps of the same logits, what it draws, and where the texts part.
@@ -60,12 +63,14 @@ def compare(
     """
     if not 0 <= n <= MOST_TEXTS:
         raise RecipeError(f"-n must be a whole number in [0, {MOST_TEXTS}]; got {n}")
+    output.check(html, figure)
     if logits is not None:
         if prompt is not None or file is not None or model is not None:
             raise PromptError("give either a prompt or --logits, not both")
         names = tokens.split(",") if tokens is not None else None
         row = options.read_logits(logits)
-        _print(look.compare(None, recipes, vary=vary, logits=row, tokens=names, seed=seed, top=top), as_json)
+        found = look.compare(None, recipes, vary=vary, logits=row, tokens=names, seed=seed, top=top)
+        _show(found, html, figure, as_json)
         return
     options.refuse_tokens(tokens)
     samplers = look.candidates(recipes, vary)
@@ -77,7 +82,7 @@ def compare(
         for s in (samplers.values() if n else ())
     ]
     done, whole = _drain(runs, n)
-    _print(with_texts(found, done), as_json)
+    _show(with_texts(found, done), html, figure, as_json)
     if not whole:
         raise typer.Exit(INTERRUPTED)
 
@@ -99,8 +104,9 @@ def _drain(runs: Sequence[Run], n: int) -> tuple[list[list[Generation]], bool]:
     return done, True
 
 
-def _print(found: Comparison, as_json: bool) -> None:
+def _show(found: Comparison, html: Path | None, figure: Path | None, as_json: bool) -> None:
     if as_json:
         print(json.dumps(found.to_dict(), ensure_ascii=False, allow_nan=False))
     else:
         Console(highlight=False).print(found)
+    output.write(html, found.to_html, figure, found.plot)

@@ -10,7 +10,7 @@ from typing import ParamSpec
 
 import typer
 
-from logitherm.errors import LogithermError, LogitsError, PromptError, RecipeError, TraceError
+from logitherm.errors import LogithermError, LogitsError, OutputError, PromptError, RecipeError, TraceError
 
 WRONG, USAGE, INTERRUPTED = 1, 2, 130
 P = ParamSpec("P")
@@ -29,7 +29,7 @@ def friendly(command: Callable[P, None]) -> Callable[P, None]:
         try:
             command(*args, **kwargs)
             sys.stdout.flush()
-        except (RecipeError, PromptError, LogitsError, TraceError) as error:
+        except (RecipeError, PromptError, LogitsError, TraceError, OutputError) as error:
             complain(error)
             raise typer.Exit(USAGE) from None
         except LogithermError as error:

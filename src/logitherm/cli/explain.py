@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from logitherm import look
-from logitherm.cli import options
+from logitherm.cli import options, output
 from logitherm.cli.errors import friendly
 from logitherm.errors import PromptError
 
@@ -32,9 +32,12 @@ def explain(
     seed: options.SeedOption = None,
     model: options.ModelOption = None,
     file: options.FileOption = None,
+    html: output.HtmlOption = None,
+    figure: output.FigureOption = None,
     as_json: options.JsonOption = False,
 ) -> None:
     """Show why a token was picked: what each rule removed, where the draw landed, what would have changed it."""
+    output.check(html, figure)
     sampler, _ = options.read_recipe(recipe, temperature, top_k, top_p, min_p, order)
     if logits is not None:
         if prompt is not None or file is not None or model is not None:
@@ -51,3 +54,4 @@ def explain(
         print(json.dumps(trace.to_dict(), ensure_ascii=False, allow_nan=False))
     else:
         Console(highlight=False).print(trace)
+    output.write(html, trace.to_html, figure, trace.plot)

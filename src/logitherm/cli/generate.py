@@ -12,10 +12,12 @@ from rich.console import Console
 from rich.text import Text
 
 from logitherm import api
-from logitherm.cli import options
+from logitherm.cli import options, output
 from logitherm.cli.errors import INTERRUPTED, complain, friendly
 from logitherm.errors import RecipeError
 from logitherm.generation.loop import MOST_TEXTS, Generation, Run
+from logitherm.show.html import page
+from logitherm.show.html_text import text_html
 from logitherm.show.table import number, printable
 
 STEPS = "step  final p  T       raw nats  kept   "
@@ -56,6 +58,8 @@ def generate(
             help="Keep so many of the largest logits of a step, and a summary of the rest.", show_default=False
         ),
     ] = None,
+    html: output.HtmlOption = None,
+    figure: output.FigureOption = None,
     as_json: options.JsonOption = False,
 ) -> None:
     """Continue a text.
@@ -69,6 +73,9 @@ def generate(
         raise RecipeError("--show-steps is for one text in plain form; leave out -n and --json")
     if trace_top is not None and save_trace is None:
         raise RecipeError("--trace-top needs --save-trace")
+    if figure and n > 1:
+        raise RecipeError("--figure is for one text; leave out -n")
+    output.check(html, figure)
     sampler, origin = options.read_recipe(recipe, temperature, top_k, top_p, min_p, order)
     text = options.read_prompt(prompt, file)
     run = api.start(
@@ -78,7 +85,7 @@ def generate(
         max_new_tokens=max_new_tokens,
         seed=seed,
         stop=[options.unescape(s) for s in stop or ()],
-        details=show_steps or as_json,
+        details=show_steps or as_json or html is not None or figure is not None,
         save_trace=save_trace,
         trace_top=trace_top,
     )
@@ -96,9 +103,11 @@ def generate(
         run.interrupt()
         if as_json:
             _print_json([text for text in run.texts if text.tokens])
+        _write_files(html, figure, run.texts)
         raise typer.Exit(INTERRUPTED) from None
     if as_json:
         _print_json(run.texts)
+    _write_files(html, figure, run.texts)
     if failed := [t for t in run.texts if t.stop == "error"]:
         complain(failed[0].error)
         raise typer.Exit(1)
@@ -112,6 +121,12 @@ def _drain(run: Run) -> None:
 def _print_json(texts: list[Generation]) -> None:
     for text in texts:
         print(json.dumps(text.to_dict(), ensure_ascii=False, allow_nan=False), flush=True)
+
+
+def _write_files(html: Path | None, figure: Path | None, texts: list[Generation]) -> None:
+    """The files that were asked for, of what there is; a text that never began has no figure."""
+    drawings = (text_html(text.to_dict()) for text in texts)
+    output.write(html, lambda: page("Texts", *drawings), figure if texts[0].tokens else None, texts[0].plot)
 
 
 def _print_steps(run: Run) -> None:

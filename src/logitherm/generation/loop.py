@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,9 +17,15 @@ from logitherm.generation.stop import StopStrings
 from logitherm.model import Model
 from logitherm.recording.writer import Recorder
 from logitherm.sampler import Sampler
+from logitherm.show.figure_text import text_figure
+from logitherm.show.html import embedded, page
+from logitherm.show.html_text import text_html
 from logitherm.state import State, Step
 from logitherm.trace import Summary, summarise
 from logitherm.vocabulary import label
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 VERSION = 1
 """Of the JSON form of a text."""
@@ -38,7 +45,7 @@ class Token:
     def to_dict(self) -> dict[str, Any]:
         """Plain data: id, text, and the summary's fields (None if it was not asked for)."""
         blank = dict.fromkeys(Summary.__dataclass_fields__)
-        return {"id": self.id, "text": self.text, **(vars(self.summary) if self.summary else blank)}
+        return {"id": self.id, "text": self.text, **(asdict(self.summary) if self.summary else blank)}
 
 
 @dataclass(frozen=True)
@@ -92,6 +99,20 @@ class Generation:
         }
         data |= {"recipe": self.recipe, "tokens": [token.to_dict() for token in self.tokens]}
         return data | ({"error": self.error} if self.error else {})
+
+    def _repr_html_(self) -> str:
+        return embedded(text_html(self.to_dict()))
+
+    def to_html(self) -> str:
+        """A whole page that colours the words by probability, entropy and T; without details, the words alone."""
+        return page(f"Text from {self.recipe}", text_html(self.to_dict()))
+
+    def plot(self, dark: bool = False) -> Figure:
+        """Over the words: the leading probabilities, T and the entropy, as a matplotlib figure.
+
+        Raises OutputError without details, BackendUnavailable without matplotlib.
+        """
+        return text_figure(self.to_dict(), dark)
 
 
 def at_least(name: str, value: object, least: int) -> None:
@@ -212,9 +233,10 @@ class Run:
 
     def _pieces(self, rows: Sequence[int], step: Step, before: State) -> Iterator[Piece]:
         """Each row's piece of this step, recorded in its text as it is made."""
-        summaries = summarise(self._sampler, step, before) if self._details else [None] * len(rows)
+        name = partial(label, self._model.vocabulary)
+        summaries = summarise(self._sampler, step, before, name) if self._details else [None] * len(rows)
         for row, token, summary in zip(rows, step.tokens.tolist(), summaries, strict=True):
-            drawn = Token(token, label(self._model.vocabulary, token), summary)
+            drawn = Token(token, name(token), summary)
             text, stop = self._read(row, token)
             generation = self.texts[row]
             generation.text += text

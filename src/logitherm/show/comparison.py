@@ -46,6 +46,11 @@ def compared(data: Mapping[str, Any], width: int) -> Iterator[RenderableType]:
         yield from _measures(data, width)
 
 
+def title(data: Mapping[str, Any], recipe: Mapping[str, Any]) -> str:
+    """What a recipe is called where it stands alone: "temperature 0.5" if that varies, else its label."""
+    return f"{data['varied']} {recipe['label']}" if data["varied"] else str(recipe["label"])
+
+
 def _headings(data: Mapping[str, Any]) -> list[str]:
     """What stands over a recipe's column: its value if one parameter varies, else its number."""
     if data["varied"]:

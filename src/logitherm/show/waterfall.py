@@ -11,12 +11,8 @@ from typing import Any
 from rich.console import RenderableType
 from rich.text import Text
 
-from logitherm.show.table import NARROW, Column, bar, bound, number, ruler, table, visible
-
-TRIVIAL = {(">=", 1.0), (">", 0.0), ("<=", 1.0), (">", 1e-6)}
-"""Conditions that say nothing: k ≥ 1, p > 0, p ≤ 1, and T above where it is greedy."""
-
-SIGNS = {">=": "≥", "<=": "≤"}
+from logitherm.show.conditions import conditions
+from logitherm.show.table import NARROW, Column, bar, number, ruler, table, visible
 
 
 def waterfall(trace: Mapping[str, Any], width: int) -> Iterator[RenderableType]:
@@ -74,29 +70,8 @@ def _tokens(trace: Mapping[str, Any], width: int) -> RenderableType:
         row = [("▶ " if drawn else "  ") + shown]
         row += [number(cells[i]["p"]) if cells[i]["logit"] is not None else "✗" for i in places]
         if wide:
-            row += [bar(cells[last]["p"], 10), _conditions(trace, raw["id"], gone)]
+            row += [bar(cells[last]["p"], 10), conditions(trace, raw["id"], gone)]
         elif gone_at_all:
             row.append(next((f"{s['rule']}" for s, c in zip(stages, cells, strict=True) if c["logit"] is None), ""))
         rows.append([Text(cell, style) for cell in row])
     return table(columns, rows, width)
-
-
-def _conditions(trace: Mapping[str, Any], token: int, gone: bool) -> str:
-    """What keeps a token (all must hold), or for one that is gone what its remover wants, and the T that lets it in."""
-    heats = [s["stage"] for s in trace["stages"] if s["temperature"] is not None]
-    words, needs = [], ""
-    for c in trace["critical"]:
-        if c["id"] != token or (not gone and (c["keeps"], c["value"]) in TRIVIAL):
-            continue
-        limit = f"{SIGNS.get(c['keeps'], c['keeps'])} {bound(c['value'], c['keeps'])}"
-        if c["parameter"] == "T":
-            which = f"T{[s['stage'] for s in trace['stages']].index(c['stage'])}" if len(heats) > 1 else "T"
-            words.append(f"{which} {limit}")
-        elif not c["kept"]:
-            needs = f"✗ {c['rule']} wants {limit}"
-        else:
-            words.append(f"{c['rule']} {limit}")
-    if gone:
-        inviting = [word for word in words if word.startswith("T")]
-        return ", or ".join([needs, *inviting] if needs else ["✗ wants " + inviting[0]] if inviting else ["✗"])
-    return ", ".join(words) or "always"

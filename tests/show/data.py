@@ -1,0 +1,86 @@
+"""Plain data to draw: a trace, texts, and a comparison in the form that `compare` gives."""
+
+import numpy as np
+
+from logitherm import CallableModel, explain, generate
+from logitherm.models.toy import Bytes
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    '"\' onmouseover="alert(1)',
+    "\u202elaterally",
+    "\n",
+    "\x00\x1b[31m",
+    "\ud800",
+    "&lt;b&gt;",
+    "שלום",
+    "猫🐟",
+    "$x^{2$",
+    "</style><p>",
+    "http://example.com",
+]
+
+
+def hostile_trace():
+    return explain(
+        recipe="top_k(9) | top_p(0.99)",
+        logits=np.linspace(2, 0, len(HOSTILE)),
+        tokens=HOSTILE,
+        seed=7,
+        top=len(HOSTILE),
+    ).to_dict()
+
+
+def text(recipe="dynamic_temperature(0.3, entropy=0.3) | top_p(0.9)", **options):
+    return generate("The cat", recipe, **{"model": "toy", "seed": 1, "max_new_tokens": 12, "details": True, **options})
+
+
+def hostile_text():
+    """A model that writes markup, byte by byte."""
+    said = [*b"<b>\n\x07&'", 256]
+
+    def logits(ids):
+        row = np.full(257, 0.0)
+        row[said[min(len(ids) - 1, len(said) - 1)]] = 50.0
+        return row
+
+    return generate("<i>", "neutral", model=CallableModel(logits, Bytes()), seed=1, details=True).to_dict()
+
+
+def comparison():
+    def recipe(label, kept, entropy, temperature, drawn, texts, measures=None):
+        return {
+            "label": label,
+            "recipe": label,
+            "about": "<very> conservative",
+            "kept": kept,
+            "entropy": entropy,
+            "temperature": temperature,
+            "drawn": {"id": drawn, "text": HOSTILE[drawn], "p": 0.75},
+            "texts": [
+                {"text": t, "stop": "eos", "seed": 7 + i, "tokens": [{"id": 1, "text": t}]} for i, t in enumerate(texts)
+            ],
+            "measures": measures,
+        }
+
+    measures = {"distinct_2": {"mean": 0.8125, "low": 0.75, "high": 0.9}}
+    return {
+        "version": 1,
+        "prompt": "<prompt>",
+        "seed": 7,
+        "varied": None,
+        "raw": {"entropy": 1.25, "kept": 4},
+        "recipes": [
+            recipe("top_p(0.5)", 1, 0.0, None, 0, ["<b>same</b> end", "one"], measures),
+            recipe("temperature(0.5)", 3, 0.5432, 0.5, 1, ["<b>same</b> stop", "one"]),
+        ],
+        "tokens": [
+            {"id": 0, "text": HOSTILE[0], "raw_p": 0.5, "p": [1.0, 0.75]},
+            {"id": 1, "text": HOSTILE[1], "raw_p": 0.3, "p": [None, 0.1875]},
+            {"id": 8, "text": HOSTILE[8], "raw_p": 0.2, "p": [None, 0.0625]},
+        ],
+        "differences": [
+            None,
+            {"only_first": 0, "only_this": 2, "kl": None, "kl_back": 0.125, "tv": 0.25, "parts_at": 3},
+        ],
+    }
