@@ -13,6 +13,7 @@ from logitherm.show.html import (
     drawing,
     figure_cell,
     gone_cell,
+    joined,
     legend,
     table,
     tag,
@@ -76,8 +77,7 @@ def _recipes(comparison: Mapping[str, Any]) -> Html:
 
 
 def _recipe(name: str, recipe: Mapping[str, Any], difference: Mapping[str, Any] | None) -> Html:
-    names = [name, *([tag("span", recipe["about"], class_="below faint")] if recipe["about"] else [])]
-    cells = [tag("th", *names, scope="row", title=recipe["recipe"]), figure_cell(recipe["temperature"])]
+    cells = [tag("th", name, scope="row", title=recipe["recipe"]), figure_cell(recipe["temperature"])]
     cells += [count_cell(recipe["kept"]), figure_cell(recipe["entropy"]), figure_cell(exp(recipe["entropy"]))]
     drawn = recipe["drawn"]
     cells += [tag("td", token(drawn["text"], drawn["id"])), figure_cell(drawn["p"])]
@@ -116,15 +116,23 @@ def _texts(comparison: Mapping[str, Any]) -> list[Html]:
     recipes, rows = comparison["recipes"], []
     most = max((len(recipe["texts"]) for recipe in recipes), default=0)
     for place in range(min(most, SHOWN)):
-        written = [(title(comparison, r), r["texts"][place]) for r in recipes if place < len(r["texts"])]
+        written = [(r, r["texts"][place]) for r in recipes if place < len(r["texts"])]
         first = written[0][1]["text"]
-        rows.append(tag("div", *(_text(label, text, first) for label, text in written), class_="texts"))
+        heads = [_head(title(comparison, r), None if place else r["about"]) for r, _ in written]
+        pieces = (_text(head, text, first) for head, (_, text) in zip(heads, written, strict=True))
+        rows.append(tag("div", *pieces, class_="texts"))
     note = tag("p", "Marked: the first character at which a text parts from the first recipe's.", class_="faint note")
     more = [tag("p", f"The first {SHOWN} of {most} texts of each.", class_="faint note")] if most > SHOWN else []
     return [*rows, note, *more] if rows else []
 
 
-def _text(label: str, text: Mapping[str, Any], first: str) -> Html:
+def _head(name: str, about: str | None) -> Html:
+    """What stands over a text: its recipe, and over the first one when to use it, where a preset says so."""
+    said = [tag("p", about, class_="faint note")] if about else []
+    return joined([tag("p", tag("strong", name)), *said])
+
+
+def _text(head: Html, text: Mapping[str, Any], first: str) -> Html:
     words = text["text"]
     pairs = enumerate(zip(first, words, strict=False))
     same = next((place for place, (a, b) in pairs if a != b), min(len(first), len(words)))
@@ -138,4 +146,4 @@ def _text(label: str, text: Mapping[str, Any], first: str) -> Html:
         ]
     ended = f"seed {text['seed']}, {len(text['tokens'])} tokens, stopped: {text['stop']}"
     body = tag("p", *parts, class_="text", dir="auto")
-    return tag("section", tag("p", tag("strong", label)), body, tag("p", ended, class_="faint note"))
+    return tag("section", head, body, tag("p", ended, class_="faint note"))
