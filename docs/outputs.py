@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 DOCS = Path(__file__).parent
-PAIR = re.compile(r"^```\n(?P<commands>.*?)^```\n\n```text\n(?P<output>.*?)^```$", re.MULTILINE | re.DOTALL)
+PAIR = re.compile(r"^```\n(?P<commands>(?:(?!```).*\n)+)```\n\n```text\n(?P<output>(?:(?!```).*\n)*)```$", re.MULTILINE)
 
 
 def output(commands: str, folder: Path) -> str:

@@ -206,9 +206,10 @@ class Summary:
 def summarise(sampler: Sampler, step: Step, before: State, name: Name = lambda token: None) -> list[Summary]:
     """One summary a row of a step that the sampler took from the state `before`; `name` gives the text of a token."""
     temperature = np.ones(len(before))
-    for rule, received, _, at in sampler.stages(step.raw, before):
-        if isinstance(rule, Tempering):
-            temperature = temperature * numpy(used(rule, received, at))
+    if any(isinstance(rule, Tempering) for rule in sampler.rules):  # or there is no need to run the chain again
+        for rule, received, _, at in sampler.stages(step.raw, before):
+            if isinstance(rule, Tempering):
+                temperature = temperature * numpy(used(rule, received, at))
     kept = np.isfinite(numpy(step.final)).sum(axis=-1)
     columns = (
         np.exp(step.raw_logprobs),
