@@ -16,7 +16,8 @@ rules.target rules.penalties rules.repeats rules.constrain rules
 sampler presets recipe
 show show.table show.waterfall
 critical trace
-models.byte_level models.onnx models.toy models.callable models
+models.byte_level models.onnx models.toy models.callable models.key_values models.tokens models.transformers
+models
 generation generation.detokenise generation.stop generation.batch generation.loop
 api
 cli cli.errors cli.options cli.generate cli.explain cli.recipes cli.models cli.doctor cli.main __main__

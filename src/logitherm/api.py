@@ -37,6 +37,11 @@ def _model(model: Model | str | Path | None) -> Model:
     return model
 
 
+def _check_chat(chat: bool, system: str | None) -> None:
+    if system is not None and not chat:
+        raise PromptError("a system message needs a chat: set chat (--chat) too")
+
+
 class Options(TypedDict, total=False):
     """What `generate` and `stream` hand on to `start`; `generate` says what each means."""
 
@@ -46,6 +51,8 @@ class Options(TypedDict, total=False):
     stop: str | Sequence[str] | None
     batch_size: int
     details: bool
+    chat: bool
+    system: str | None
 
 
 def start(
@@ -58,15 +65,18 @@ def start(
     stop: str | Sequence[str] | None = None,
     batch_size: int = 16,
     details: bool = False,
+    chat: bool = False,
+    system: str | None = None,
 ) -> Run:
     """Prompts on their way to texts: iterate for pieces, read `.texts` at any time, also after an interruption.
 
     Parameters as in `generate`; one row for each prompt.
     """
+    _check_chat(chat, system)
     limits = Limits(max_new_tokens, (stop,) if isinstance(stop, str) else tuple(stop or ()))
     sampler = find(recipe)
     loaded = _model(model)
-    return Run(loaded, sampler, prompts, limits, seed, batch_size, details)
+    return Run(loaded, sampler, prompts, limits, seed, batch_size, details, chat, system)
 
 
 @overload
@@ -97,6 +107,8 @@ def generate(
       batch_size:     how many texts to run at once, 16 unless given. It changes speed, not tokens, but for the last
                       digits of the model's logits.
       details:        fill in each token's probabilities, entropies, temperature and kept count.
+      chat:           each prompt is a user's message, put into the model's chat template; the text is the answer.
+      system:         with chat, the system message before it.
     Raises RecipeError, PromptError, ModelError before any work; LogitsError if the model gives logits that cannot be
     drawn from (in a list of texts that one alone ends, with stop "error" and its `error`).
     """
@@ -141,6 +153,8 @@ def explain(
     seed: int | None = None,
     top: int = 10,
     step: int = 1,
+    chat: bool = False,
+    system: str | None = None,
 ) -> Trace:
     """Why a token was picked: what each rule kept and removed, where the draw landed, what would have changed it.
 
@@ -151,21 +165,23 @@ def explain(
             `trace.seed`.
     top:    how many leading tokens to list, 0 or more.
     step:   which token after the prompt, 1 for the first; those before it are drawn with the same seed and recipe.
+    chat, system: as in `generate`.
     Raises PromptError, RecipeError, LogitsError; PromptError also if the text ends before that token.
     """
     sampler = find(recipe)
     at_least("top", top, 0)
     at_least("step", step, 1)
+    _check_chat(chat, system)
     if (prompt is None) == (logits is None):
         raise PromptError("explain needs either a prompt or logits")
     if logits is not None:
-        if step != 1 or model is not None:
-            raise PromptError("explain needs a prompt for step= and model=; logits are one step")
+        if step != 1 or model is not None or chat:
+            raise PromptError("explain needs a prompt for step=, model= and chat=; logits are one step")
         return _explain_logits(sampler, logits, tokens, seed, top)
     loaded = _model(model)
     vocabulary = loaded.vocabulary
     sampler = sampler.bind(vocabulary)
-    ids = read_prompt(loaded, prompt)
+    ids = read_prompt(loaded, prompt, chat, system)
     state = sampler.start([ids], seed)
     row, cache = loaded.prefill([ids])
     for place in range(1, step):

@@ -14,6 +14,7 @@ from logitherm import api
 from logitherm.cli import options
 from logitherm.cli.errors import friendly
 from logitherm.errors import LogitsError, PromptError
+from logitherm.models import load_model
 
 
 @friendly
@@ -42,13 +43,17 @@ def explain(
     top: Annotated[int, typer.Option(help="How many leading tokens to list.")] = 10,
     seed: options.SeedOption = None,
     model: options.ModelOption = None,
+    dtype: options.DtypeOption = "auto",
+    device: options.DeviceOption = "auto",
+    chat: options.ChatOption = False,
+    system: options.SystemOption = None,
     file: options.FileOption = None,
     as_json: options.JsonOption = False,
 ) -> None:
     """Show why a token was picked: what each rule removed, where the draw landed, what would have changed it."""
     sampler, _ = options.read_recipe(recipe, temperature, top_k, top_p, min_p, order)
     if logits is not None:
-        if prompt is not None or file is not None or model is not None:
+        if prompt is not None or file is not None or model is not None or chat or system is not None:
             raise PromptError("give either a prompt or --logits, not both")
         if step != 1:
             raise PromptError("--step needs a prompt; logits are one step")
@@ -58,7 +63,8 @@ def explain(
         raise LogitsError("--tokens needs --logits")
     else:
         text = options.read_prompt(prompt, file)
-        trace = api.explain(text, sampler, model=model, seed=seed, top=top, step=step)
+        loaded = load_model(model, dtype=dtype, device=device)
+        trace = api.explain(text, sampler, model=loaded, seed=seed, top=top, step=step, chat=chat, system=system)
     if as_json:
         print(json.dumps(trace.to_dict(), ensure_ascii=False, allow_nan=False))
     else:
