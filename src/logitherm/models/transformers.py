@@ -142,7 +142,7 @@ def _loaded(name: str, dtype: Any) -> tuple[Any, Any]:
             raise ModelError(_why(name, error)) from None
     if missing := sorted(report["missing_keys"]):  # transformers goes on with random numbers instead
         raise ModelError(f"the model {name!r} lacks {len(missing)} of its weights, such as {missing[0]}")
-    if not len(tokenizer):
+    if len(tokenizer) <= len(tokenizer.added_tokens_decoder):  # an empty one, made up where there are no files
         raise ModelError(f"the model {name!r} has no tokenizer")
     return model, tokenizer
 
