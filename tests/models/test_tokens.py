@@ -1,7 +1,7 @@
 """Tokens of Hugging Face models: exact bytes, prompts that are text, and chats."""
 
 import pytest
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
 
 from logitherm import PromptError, generate, load_model
 from tests.models.conftest import CONTROL, TEMPLATE, byte_level
@@ -28,6 +28,18 @@ def text(vocabulary, ids):
 def test_byte_level_tokens_are_exact(prompt):
     vocabulary = tokens(byte_level())
     assert text(vocabulary, vocabulary.encode(prompt)) == prompt
+
+
+def test_bytes_that_have_no_token_of_their_own_are_written_in_hexadecimal():
+    """The kind of Llama 2, Mistral and Gemma, small; the next test has a real one where there is the data."""
+    pieces = ["<unk>", *(f"<0x{b:02X}>" for b in range(256)), "▁", "c", "a", "t", "▁c"]
+    bpe = models.BPE({p: i for i, p in enumerate(pieces)}, [("▁", "c")], unk_token="<unk>", byte_fallback=True)
+    tokenizer = Tokenizer(bpe)
+    tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    tokenizer.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()])
+    vocabulary = tokens(tokenizer)
+    assert text(vocabulary, vocabulary.encode("cat 🐭 cat\n")) == " cat 🐭 cat\n"
+    assert len(vocabulary.encode("🐭")) == 5
 
 
 @pytest.mark.parametrize("prompt", [t for t in TEXTS if t != "\x00\x7f"])

@@ -92,9 +92,7 @@ KINDS = {
     "a state instead of a cache": lambda: transformers.MambaConfig(
         vocab_size=330, hidden_size=32, num_hidden_layers=2, state_size=4
     ),
-    "a state beside a cache": lambda: transformers.RecurrentGemmaConfig(
-        vocab_size=330, hidden_size=32, num_hidden_layers=3, num_attention_heads=4, intermediate_size=48, lru_width=32
-    ),
+    "a state beside a cache": lambda: transformers.Lfm2Config(**SHAPE, layer_types=["conv", "full_attention"]),
 }
 
 
