@@ -140,6 +140,7 @@ MUTANTS = [
     Mutant("models/key_values.py", "self.columns - old + new for", "new for", HF + "the_cache"),
     Mutant("models/key_values.py", "t[:, :, unused:]", "t[:, :, : t.shape[COLUMNS] - unused]", HF + "the_cache"),
     Mutant("models/key_values.py", "all(type(layer) in plain", "all(layer", HF + "only_models"),
+    Mutant("models/key_values.py", 'hasattr(part, "create_', 'hasattr(part, "no_create_', HF + "the_cache"),
     Mutant("models/transformers.py", "place.clamp(min=0)[:, ", "place.clamp(min=0)[:1, ", HF + "the_cache"),
     Mutant("models/transformers.py", "(place >= 0).long()", "(place >= -99).long()", HF + "law_5"),
     Mutant("models/transformers.py", 'feed["logits_to_keep"] = 1', "pass", HF + "only_the_last"),

@@ -89,6 +89,9 @@ KINDS = {
     "rotary positions": lambda: transformers.LlamaConfig(**SHAPE),
     "a sliding window": lambda: transformers.MistralConfig(**SHAPE, sliding_window=5),
     "biased by distance": lambda: transformers.BloomConfig(vocab_size=330, hidden_size=32, n_layer=2, n_head=4),
+    "positions of its own, without state": lambda: transformers.RobertaConfig(
+        **SHAPE | {"num_key_value_heads": 4}, is_decoder=True
+    ),
     "a state instead of a cache": lambda: transformers.MambaConfig(
         vocab_size=330, hidden_size=32, num_hidden_layers=2, state_size=4
     ),
@@ -102,8 +105,9 @@ def kind(request, tmp_path_factory):
 
 
 def fresh(model, rows):
-    """Each row read alone, from its first token."""
-    return torch.cat([model.prefill([row])[0] for row in rows])
+    """What transformers makes of each row alone, from its first token, without a cache, a mask or positions of ours."""
+    with torch.no_grad():
+        return torch.cat([model._model(torch.tensor([row]), use_cache=False).logits[:, -1] for row in rows])
 
 
 def test_the_cache_takes_joins_and_crops_as_if_rows_were_read_anew(kind):

@@ -82,14 +82,20 @@ ALIBI = "bloom", "mpt"
 """Models that take no positions and need none, because they count distances between columns."""
 
 
+OWN_MASK = ("git",)
+"""Models that take a mask, and do not hide padding by it as others do."""
+
+
 def suits(model: Any) -> bool:
     """Whether a model remembers keys and values of each layer and nothing else, and lets us say where its tokens stand:
     true of GPT-2, Llama and most, not of Mamba, of hybrids, or of layers that share or compress their keys.
     """
     takes = signature(model.forward).parameters
     placed = "position_ids" in takes or model.config.model_type in ALIBI
-    if model._is_stateful or "past_key_values" not in takes or not placed:
+    if model._is_stateful or "past_key_values" not in takes or not placed or model.config.model_type in OWN_MASK:
         return False
+    if any(hasattr(part, "create_position_ids_from_input_ids") for part in model.modules()):
+        return False  # RoBERTa and its kin, whose first position is not 0
     plain = DynamicLayer, DynamicSlidingWindowLayer
     return all(type(layer) in plain for layer in DynamicCache(config=model.config).layers)
 

@@ -25,6 +25,7 @@ from logitherm.models.tokens import Tokens
 
 LONGEST = 300
 """How many characters of another library's error message one line may hold."""
+
 DTYPES: dict[str, Any] = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
 
 
@@ -48,7 +49,7 @@ class TransformersModel:
         model, tokenizer = _loaded(str(name), DTYPES.get(dtype, "auto"))
         self._model = model.to(self.device).eval().requires_grad_(False)
         config = model.config.get_text_config(decoder=True)
-        self.name = Path(name).name if Path(name).is_dir() else str(name)
+        self.name = Path(name).resolve().name if Path(name).is_dir() else str(name)
         longest = getattr(config, "max_position_embeddings", None)
         self.context: int | None = longest if isinstance(longest, int) and longest > 0 else None
         width = int(getattr(model.get_output_embeddings(), "out_features", config.vocab_size))
