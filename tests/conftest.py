@@ -1,5 +1,7 @@
 """What several tests share: where the field data lies, and rows of logits that make trouble."""
 
+import os
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +10,10 @@ from hypothesis import HealthCheck, settings
 
 settings.register_profile("ours", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("ours")
+
+# No test asks a hub, or finds what this machine's user once got from one; processes that tests start inherit this.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["HF_HOME"] = str(Path(tempfile.gettempdir()) / "logitherm-tests-without-models")
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 

@@ -25,6 +25,7 @@ class Mutant(NamedTuple):
     test: str
 
 
+HF = "tests/models/test_transformers_models.py::test_"
 LAWS = "tests/test_laws.py::test_law_"
 MUTANTS = [
     # ruff: noqa: E501
@@ -174,6 +175,27 @@ MUTANTS = [
     Mutant("models/callable.py", "seen if row.stale else new", "new", "tests/models"),
     Mutant("models/byte_level.py", "*range(0xA1, 0xAD)", "*range(0xA1, 0xAE)", "tests/models"),
     Mutant("models/byte_level.py", "self._tokenizer.encode_special_tokens = True", "pass", "tests/models"),
+    # Hugging Face models
+    Mutant("models/key_values.py", "(0, 0, columns - t.shape[COLUMNS], 0)", "(0, 0, 0, columns - t.shape[COLUMNS])", HF + "the_cache"),
+    Mutant("models/key_values.py", "self.columns - old + new for", "new for", HF + "the_cache"),
+    Mutant("models/key_values.py", "t[:, :, unused:]", "t[:, :, : t.shape[COLUMNS] - unused]", HF + "the_cache"),
+    Mutant("models/key_values.py", "all(type(layer) in plain", "all(layer", HF + "only_models"),
+    Mutant("models/key_values.py", 'hasattr(part, "create_', 'hasattr(part, "no_create_', HF + "the_cache"),
+    Mutant("models/transformers.py", "place.clamp(min=0)[:, ", "place.clamp(min=0)[:1, ", HF + "the_cache"),
+    Mutant("models/transformers.py", "(place >= 0).long()", "(place >= -99).long()", HF + "law_5"),
+    Mutant("models/transformers.py", 'feed["logits_to_keep"] = 1', "pass", HF + "only_the_last"),
+    Mutant("models/transformers.py", "if missing := sorted(report[\"missing_keys\"])", "if missing := []", HF + "weights"),
+    Mutant("models/transformers.py", 'getattr(generation, "eos_token_id", None), ', "", HF + "the_generation"),
+    Mutant("models/transformers.py", "        logging.disable_progress_bar()", "        pass", HF + "the_commands"),
+    Mutant("models/tokens.py", "split_special_tokens=True", "split_special_tokens=False", "tests/models/test_tokens.py"),
+    Mutant("models/tokens.py", 'b"" if added.special else ', "", "tests/models/test_tokens.py"),
+    Mutant("models/tokens.py", 'if "ByteLevel" in kinds', "if False", "tests/models/test_tokens.py"),
+    Mutant("models/tokens.py", "BYTE.get(piece) or ", "", "tests/models/test_tokens.py"),
+    Mutant("models/tokens.py", "text[len(before) :] if", "text if", "tests/models/test_tokens.py"),
+    Mutant("models/tokens.py", "if any(control in", "if all(control == 0 and", "tests/models/test_tokens.py"),
+    Mutant("models/__init__.py", "cutoff=CLOSE", "cutoff=1.0", "tests/models/test_onnx.py::test_wrong_folders"),
+    Mutant("generation/loop.py", "_chat(model, prompt, system) if chat else ", "", "tests/models/test_tokens.py"),
+    Mutant("../../examples/lstm.py", "read(new_ids, state)", "read(new_ids)", "tests/test_examples.py::test_the_lstm"),
 ]  # fmt: skip
 
 

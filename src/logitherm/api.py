@@ -35,6 +35,12 @@ def find_model(model: Model | str | Path | None) -> Model:
     return model
 
 
+def check_chat(chat: bool, system: str | None) -> None:
+    """PromptError for a system message without a chat."""
+    if system is not None and not chat:
+        raise PromptError("a system message needs a chat: set chat (--chat) too")
+
+
 class Options(TypedDict, total=False):
     """What `generate` and `stream` hand on to `start`; `generate` says what each means."""
 
@@ -46,6 +52,8 @@ class Options(TypedDict, total=False):
     details: bool
     save_trace: str | Path | None
     trace_top: int | None
+    chat: bool
+    system: str | None
 
 
 def start(
@@ -60,11 +68,14 @@ def start(
     details: bool = False,
     save_trace: str | Path | None = None,
     trace_top: int | None = None,
+    chat: bool = False,
+    system: str | None = None,
 ) -> Run:
     """Prompts on their way to texts: iterate for pieces, read `.texts` at any time, also after an interruption.
 
     Parameters as in `generate`; one row for each prompt.
     """
+    check_chat(chat, system)
     limits = Limits(max_new_tokens, (stop,) if isinstance(stop, str) else tuple(stop or ()))
     sampler = find(recipe)
     path = None if save_trace is None else Path(save_trace)
@@ -72,8 +83,19 @@ def start(
         at_least("trace_top", trace_top, 1)
     if path:
         writable(path)
-    loaded = find_model(model)
-    return Run(loaded, sampler, prompts, limits, seed, batch_size, details, path, trace_top)
+    return Run(
+        find_model(model),
+        sampler,
+        prompts,
+        limits,
+        seed,
+        size=batch_size,
+        details=details,
+        save=path,
+        save_top=trace_top,
+        chat=chat,
+        system=system,
+    )
 
 
 @overload
@@ -108,6 +130,8 @@ def generate(
                       derives its tokens again, `replay` shows another recipe on it.
       trace_top:      keep only so many of a step's largest logits and a summary of the others, or more where these
                       would not give the same token; all unless given.
+      chat:           each prompt is a user's message, put into the model's chat template; the text is the answer.
+      system:         with chat, the system message before it.
     Raises RecipeError, PromptError, ModelError before any work; LogitsError if the model gives logits that cannot be
     drawn from (in a list of texts that one alone ends, with stop "error" and its `error`).
     """

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from logitherm import comparison
-from logitherm.api import Options, Recipe, find, find_model, start
+from logitherm.api import Options, Recipe, check_chat, find, find_model, start
 from logitherm.comparison import Comparison
 from logitherm.critical import Name
 from logitherm.errors import LogitsError, PromptError, RecipeError
@@ -37,6 +37,8 @@ def explain(
     seed: int | None = None,
     top: int = 10,
     step: int = 1,
+    chat: bool = False,
+    system: str | None = None,
 ) -> Trace:
     """Why a token was picked: what each rule kept and removed, where the draw landed, what would have changed it.
 
@@ -47,21 +49,23 @@ def explain(
             `trace.seed`.
     top:    how many leading tokens to list, 0 or more.
     step:   which token after the prompt, 1 for the first; those before it are drawn with the same seed and recipe.
+    chat, system: as in `generate`.
     Raises PromptError, RecipeError, LogitsError; PromptError also if the text ends before that token.
     """
     sampler = find(recipe)
     at_least("top", top, 0)
     at_least("step", step, 1)
+    check_chat(chat, system)
     if (prompt is None) == (logits is None):
         raise PromptError("explain needs either a prompt or logits")
     if logits is not None:
-        if step != 1 or model is not None:
-            raise PromptError("explain needs a prompt for step= and model=; logits are one step")
+        if step != 1 or model is not None or chat:
+            raise PromptError("explain needs a prompt for step=, model= and chat=; logits are one step")
         return _explain_logits(sampler, logits, tokens, seed, top)
     loaded = find_model(model)
     vocabulary = loaded.vocabulary
     sampler = sampler.bind(vocabulary)
-    ids = read_prompt(loaded, prompt)
+    ids = read_prompt(loaded, prompt, chat, system)
     state = sampler.start([ids], seed)
     row, cache = loaded.prefill([ids])
     for place in range(1, step):
@@ -88,6 +92,8 @@ def compare(
     max_new_tokens: int = 100,
     stop: str | Sequence[str] | None = None,
     batch_size: int = 16,
+    chat: bool = False,
+    system: str | None = None,
 ) -> Comparison:
     """Several recipes on the same logits, and the texts that they give under the same seeds.
 
@@ -97,29 +103,37 @@ def compare(
              recipe, or of that rule alone.
     logits, tokens, seed, top: as in `explain`.
     n:       how many texts to draw with each recipe: 0 for none; text i of every recipe has seed + i.
-    max_new_tokens, stop, batch_size: as in `generate`, for the texts.
+    max_new_tokens, stop, batch_size: as in `generate`, for the texts. chat, system: as in `generate`.
     Raises PromptError, RecipeError, LogitsError before any work.
     """
     samplers = candidates(recipes, vary)
     at_least("top", top, 0)
     at_least("n", n, 0)
+    check_chat(chat, system)
     if (prompt is None) == (logits is None):
         raise PromptError("compare needs either a prompt or logits")
     seed = fresh_seed() if seed is None else seed
     parameter = vary.partition("=")[0].strip() if vary else None
     if logits is not None:
-        if n or model is not None:
-            raise PromptError("compare needs a prompt for n= and model=; logits are one step")
+        if n or model is not None or chat:
+            raise PromptError("compare needs a prompt for n=, model= and chat=; logits are one step")
         row, name = _read_logits(logits, tokens)
         return comparison.compare(samplers, row, State.start([[]], seed), top, name, None, parameter)
     loaded = find_model(model)
-    ids = read_prompt(loaded, prompt)
+    ids = read_prompt(loaded, prompt, chat, system)
     bound = {label: sampler.bind(loaded.vocabulary) for label, sampler in samplers.items()}
     row, _ = loaded.prefill([ids])
     state = State.start([ids], seed)
     found = comparison.compare(bound, row, state, top, _names(loaded), prompt, parameter)
     options = Options(
-        model=loaded, seed=seed, max_new_tokens=max_new_tokens, stop=stop, batch_size=batch_size, details=True
+        model=loaded,
+        seed=seed,
+        max_new_tokens=max_new_tokens,
+        stop=stop,
+        batch_size=batch_size,
+        details=True,
+        chat=chat,
+        system=system,
     )
     runs = [start([str(prompt)] * n, sampler, **options) for sampler in samplers.values()] if n else []
     for run in runs:

@@ -25,6 +25,16 @@ class Vocabulary(Protocol):
         """The bytes that a token adds to the text: perhaps a part of a character only; none for a control token."""
 
 
+@runtime_checkable
+class ChatVocabulary(Vocabulary, Protocol):
+    """The tokens of a model that was trained to answer."""
+
+    def chat(self, prompt: str, system: str | None) -> list[int]:
+        """The ids of a conversation in which the user said this, after a system message if there is one, and in which
+        the model's answer comes next. Raises PromptError if the model's chat template cannot carry it.
+        """
+
+
 def label(vocabulary: Vocabulary, token: int) -> str:
     r"""A token's text as a person can read it: parts of characters as \xNN, tokens without text by their id."""
     return vocabulary.bytes_of(token).decode("utf-8", "backslashreplace") or f"<{token}>"

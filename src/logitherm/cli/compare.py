@@ -17,7 +17,8 @@ from logitherm.cli import options, output
 from logitherm.cli.errors import INTERRUPTED, friendly
 from logitherm.comparison import Comparison, with_texts
 from logitherm.errors import PromptError, RecipeError
-from logitherm.generation.loop import MOST_TEXTS, Generation, Run
+from logitherm.generation.loop import MOST_TEXTS, Generation, Run, at_least
+from logitherm.models import load_model
 
 
 @friendly
@@ -51,6 +52,10 @@ def compare(
     top: Annotated[int, typer.Option(help="How many leading tokens to list.")] = 10,
     seed: options.SeedOption = None,
     model: options.ModelOption = None,
+    dtype: options.DtypeOption = "auto",
+    device: options.DeviceOption = "auto",
+    chat: options.ChatOption = False,
+    system: options.SystemOption = None,
     file: options.FileOption = None,
     html: output.HtmlOption = None,
     figure: output.FigureOption = None,
@@ -65,7 +70,7 @@ def compare(
         raise RecipeError(f"-n must be a whole number in [0, {MOST_TEXTS}]; got {n}")
     output.check(html, figure)
     if logits is not None:
-        if prompt is not None or file is not None or model is not None:
+        if prompt is not None or file is not None or model is not None or chat or system is not None:
             raise PromptError("give either a prompt or --logits, not both")
         names = tokens.split(",") if tokens is not None else None
         row = options.read_logits(logits)
@@ -74,13 +79,21 @@ def compare(
         return
     options.refuse_tokens(tokens)
     samplers = look.candidates(recipes, vary)
-    text, loaded = options.read_prompt(prompt, file), api.find_model(model)
-    found = look.compare(text, recipes, vary=vary, model=loaded, seed=seed, top=top)
+    text = options.read_prompt(prompt, file)
+    at_least("max_new_tokens", max_new_tokens, 1)  # before a large model is read
+    loaded = load_model(model, dtype=dtype, device=device)
+    found = look.compare(text, recipes, vary=vary, model=loaded, seed=seed, top=top, chat=chat, system=system)
     ends = [options.unescape(s) for s in stop or ()]
-    runs = [
-        api.start([text] * n, s, model=loaded, seed=found.seed, max_new_tokens=max_new_tokens, stop=ends, details=True)
-        for s in (samplers.values() if n else ())
-    ]
+    same = api.Options(
+        model=loaded,
+        seed=found.seed,
+        max_new_tokens=max_new_tokens,
+        stop=ends,
+        details=True,
+        chat=chat,
+        system=system,
+    )
+    runs = [api.start([text] * n, s, **same) for s in samplers.values()] if n else []
     done, whole = _drain(runs, n)
     _show(with_texts(found, done), html, figure, as_json)
     if not whole:

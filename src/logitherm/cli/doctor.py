@@ -22,7 +22,7 @@ KNOWN_DRAWS = [3, 3, 3, 3, 2, 3, 3, 2, 2, 2, 1, 2]
 """The first tokens from logits 1, 2, 3, 4 under temperature(1.5) | top_p(0.95) with seed 2⁵³ + 1; tests derive them
 anew."""
 
-PACKAGES = "numpy", "onnxruntime", "tokenizers", "typer", "rich", "torch"
+PACKAGES = "numpy", "onnxruntime", "tokenizers", "typer", "rich", "torch", "transformers"
 
 
 @friendly
@@ -34,7 +34,7 @@ def doctor(as_json: options.JsonOption = False) -> None:
         **{name: _version(name) for name in PACKAGES},
         "plan": "plain: every rule runs as its float64 definition, on NumPy or torch (this version has no kernels)",
         "models": str(NUTSHELL.parent),
-        "caches": "none: nothing is downloaded and nothing is written",
+        "caches": "none of its own; a Hugging Face name may download into transformers' cache",
     }
     checks = {"sampling": _check_sampling(), "nutshell": _check_nutshell()}
     if as_json:

@@ -12,6 +12,7 @@ from logitherm import look
 from logitherm.cli import options, output
 from logitherm.cli.errors import friendly
 from logitherm.errors import PromptError
+from logitherm.models import load_model
 
 
 @friendly
@@ -31,6 +32,10 @@ def explain(
     top: Annotated[int, typer.Option(help="How many leading tokens to list.")] = 10,
     seed: options.SeedOption = None,
     model: options.ModelOption = None,
+    dtype: options.DtypeOption = "auto",
+    device: options.DeviceOption = "auto",
+    chat: options.ChatOption = False,
+    system: options.SystemOption = None,
     file: options.FileOption = None,
     html: output.HtmlOption = None,
     figure: output.FigureOption = None,
@@ -40,7 +45,7 @@ def explain(
     output.check(html, figure)
     sampler, _ = options.read_recipe(recipe, temperature, top_k, top_p, min_p, order)
     if logits is not None:
-        if prompt is not None or file is not None or model is not None:
+        if prompt is not None or file is not None or model is not None or chat or system is not None:
             raise PromptError("give either a prompt or --logits, not both")
         if step != 1:
             raise PromptError("--step needs a prompt; logits are one step")
@@ -49,7 +54,8 @@ def explain(
     else:
         options.refuse_tokens(tokens)
         text = options.read_prompt(prompt, file)
-        trace = look.explain(text, sampler, model=model, seed=seed, top=top, step=step)
+        loaded = load_model(model, dtype=dtype, device=device)
+        trace = look.explain(text, sampler, model=loaded, seed=seed, top=top, step=step, chat=chat, system=system)
     if as_json:
         print(json.dumps(trace.to_dict(), ensure_ascii=False, allow_nan=False))
     else:

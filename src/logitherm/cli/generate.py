@@ -15,7 +15,8 @@ from logitherm import api
 from logitherm.cli import options, output
 from logitherm.cli.errors import INTERRUPTED, complain, friendly
 from logitherm.errors import RecipeError
-from logitherm.generation.loop import MOST_TEXTS, Generation, Run
+from logitherm.generation.loop import MOST_TEXTS, Generation, Run, at_least
+from logitherm.models import load_model
 from logitherm.show.html import page
 from logitherm.show.html_text import text_html
 from logitherm.show.table import number, printable
@@ -37,6 +38,10 @@ def generate(
     n: Annotated[int, typer.Option("-n", "--samples", help="How many texts; text i has seed + i.")] = 1,
     seed: options.SeedOption = None,
     model: options.ModelOption = None,
+    dtype: options.DtypeOption = "auto",
+    device: options.DeviceOption = "auto",
+    chat: options.ChatOption = False,
+    system: options.SystemOption = None,
     file: options.FileOption = None,
     show_steps: Annotated[bool, typer.Option(help="Print the growing sentence, a line for each token.")] = False,
     echo: Annotated[
@@ -78,16 +83,19 @@ def generate(
     output.check(html, figure)
     sampler, origin = options.read_recipe(recipe, temperature, top_k, top_p, min_p, order)
     text = options.read_prompt(prompt, file)
+    at_least("max_new_tokens", max_new_tokens, 1)  # before a large model is read
     run = api.start(
         [text] * n,
         sampler,
-        model=model,
+        model=load_model(model, dtype=dtype, device=device),
         max_new_tokens=max_new_tokens,
         seed=seed,
         stop=[options.unescape(s) for s in stop or ()],
         details=show_steps or as_json or html is not None or figure is not None,
         save_trace=save_trace,
         trace_top=trace_top,
+        chat=chat,
+        system=system,
     )
     if not (quiet or as_json):
         print(f"recipe: {sampler}" + (f"  ({origin})" if origin else ""), file=sys.stderr)

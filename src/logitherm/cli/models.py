@@ -22,4 +22,8 @@ def models(as_json: options.JsonOption = False) -> None:
     console = Console(highlight=False)
     rows = [[k.name + (" (default)" if k.name == DEFAULT else ""), k.about] for k in KNOWN]
     console.print(table([Column("model"), Column("about", fit="wrap")], rows, console.width))
-    console.print("\nAlso any folder made by training/export.py: --model FOLDER.", style="dim")
+    console.print(
+        "\nAlso any folder made by training/export.py or in the Hugging Face layout, and any Hugging Face name: "
+        "--model FOLDER|NAME.",
+        style="dim",
+    )

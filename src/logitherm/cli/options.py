@@ -65,7 +65,8 @@ ModelOption = Annotated[
     typer.Option(
         "--model",
         "-m",
-        help="nutshell (the default), toy, or a folder made by training/export.py.",
+        help="nutshell (the default), toy, a folder made by training/export.py or in the Hugging Face layout, or a "
+        "Hugging Face name such as gpt2.",
         autocompletion=_complete_model,
         show_default=False,
     ),
@@ -84,6 +85,18 @@ TokensOption = Annotated[
 StopOption = Annotated[
     list[str] | None,
     typer.Option(help=r"End a text before this string; \n is a newline. May be repeated.", show_default=False),
+]
+DtypeOption = Annotated[
+    str, typer.Option(help="For Hugging Face models: bf16, fp16, fp32, or auto, as the weights are stored.")
+]
+DeviceOption = Annotated[
+    str, typer.Option(help="For Hugging Face models: cpu, cuda, cuda:1, mps, or auto, a GPU if there is one.")
+]
+ChatOption = Annotated[
+    bool, typer.Option("--chat", help="The prompt is a user's message, put into the model's chat template.")
+]
+SystemOption = Annotated[
+    str | None, typer.Option(help="With --chat, the system message before it.", show_default=False)
 ]
 SeedOption = Annotated[
     int | None,

@@ -22,7 +22,7 @@ from logitherm.show.html import embedded, page
 from logitherm.show.html_text import text_html
 from logitherm.state import State, Step
 from logitherm.trace import Summary, summarise
-from logitherm.vocabulary import label
+from logitherm.vocabulary import ChatVocabulary, label
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -121,20 +121,29 @@ def at_least(name: str, value: object, least: int) -> None:
         raise RecipeError(f"{name} must be a whole number >= {least}; got {value!r}")
 
 
-def read_prompt(model: Model, prompt: str | None) -> list[int]:
-    """The ids of a prompt; PromptError if it is empty or longer than the model's context."""
+def read_prompt(model: Model, prompt: str | None, chat: bool = False, system: str | None = None) -> list[int]:
+    """The ids of a prompt, or of a chat in which it is the user's message; PromptError if it is empty or longer than
+    the model's context.
+    """
     if not isinstance(prompt, str):
         raise PromptError(f"a prompt must be text; got {prompt!r}")
     if not prompt:
         raise PromptError("the prompt is empty; give the model some text to go on from")
-    try:
-        prompt.encode()
-    except UnicodeEncodeError:
-        raise PromptError(f"the prompt must be valid Unicode text; got {ascii(prompt)[:60]}") from None
-    ids = model.vocabulary.encode(prompt)
+    for text in (prompt, system or ""):
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise PromptError(f"the prompt must be valid Unicode text; got {ascii(text)[:60]}") from None
+    ids = _chat(model, prompt, system) if chat else model.vocabulary.encode(prompt)
     if model.context is not None and len(ids) > model.context:
         raise PromptError(f"the prompt has {len(ids):,} tokens; {model.name} holds {model.context:,}")
     return ids
+
+
+def _chat(model: Model, prompt: str, system: str | None) -> list[int]:
+    if not isinstance(model.vocabulary, ChatVocabulary):
+        raise PromptError(f"{model.name} has no chat template; leave out chat")
+    return model.vocabulary.chat(prompt, system)
 
 
 @dataclass(frozen=True)
@@ -163,6 +172,8 @@ class Run:
     size:    the most rows to run at once; the others wait and join as rows end.
     details: also compute each token's probabilities and entropies, at every step.
     save:    where to write the trace file while drawing; see `recording.writer.Recorder`, also for `save_top`.
+    chat:    the prompts are a user's messages, for the model's chat template.
+    system:  the system message of the chats.
     """
 
     def __init__(
@@ -176,6 +187,8 @@ class Run:
         details: bool = False,
         save: Path | None = None,
         save_top: int | None = None,
+        chat: bool = False,
+        system: str | None = None,
     ) -> None:
         at_least("batch_size", size, 1)
         self._model = model
@@ -186,7 +199,7 @@ class Run:
             raise PromptError(f"prompts must be a list of texts; got {prompts!r}")
         if len(prompts) > MOST_TEXTS:
             raise PromptError(f"there must be at most {MOST_TEXTS:,} texts at once; got {len(prompts):,}")
-        read = {prompt: read_prompt(model, prompt) for prompt in dict.fromkeys(prompts)}
+        read = {prompt: read_prompt(model, prompt, chat, system) for prompt in dict.fromkeys(prompts)}
         ids = [read[prompt] for prompt in prompts]
         start = self._sampler.start(ids, seed)
         self._lengths = [len(row) for row in ids]
