@@ -1,9 +1,12 @@
 """docs/sources.md speaks of every row that the five sources ask for, and shows a command for each."""
 
+import json
 import re
 from pathlib import Path
 
 import pytest
+
+import logitherm as lt
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "sources.md").read_text()
@@ -58,3 +61,12 @@ def test_the_rows_are_those_of_the_sources():
             cells = re.findall(r"^\| ([^|]+?) \|", chapter, re.MULTILINE)
             asked[chapter[:2]] = [c.lower() for c in cells if c not in ("asks for", "strategy", "---") and c[0] != "-"]
     assert {source: [row.lower() for row in rows] for source, rows in ROWS.items()} == asked
+
+
+def test_the_tutorials_table_of_gpt2_is_that_of_its_stored_logits(gpt2, monkeypatch):
+    names = ASKED.parent / "data" / "gpt2_tokenizer" / "vocab.json"
+    tokens = [token.replace("Ġ", " ") for token in json.loads(names.read_text())]  # in the order of their ids
+    monkeypatch.setenv("COLUMNS", "80")
+    found = lt.compare(vary="temperature=0.1,0.5,1,5,10,100", logits=gpt2[2], tokens=tokens, seed=3, top=8)
+    page = (ROOT / "docs" / "tutorials" / "s0-temperature.md").read_text()
+    assert f"```text\n{found}\n```" in page
