@@ -11,6 +11,7 @@ import logitherm as lt
 from logitherm.models.toy import TEXT, Bytes
 
 torch.manual_seed(0)
+torch.set_num_threads(1)  # a model so small is slower on several
 embed, lstm, head = nn.Embedding(Bytes.size, 32), nn.LSTM(32, 128, batch_first=True), nn.Linear(128, Bytes.size)
 State = tuple[Tensor, Tensor]
 

@@ -1,6 +1,11 @@
 """What several tests share: where the field data lies, and rows of logits that make trouble."""
 
 import os
+
+# One thread a test: several workers share the machine, and for tiny models torch is many times slower on two.
+# It must be said before numpy or torch is imported; processes that tests start inherit it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import tempfile
 from pathlib import Path
 
