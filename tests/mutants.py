@@ -157,7 +157,7 @@ MUTANTS = [
     Mutant("recording/logits.py", "np.argsort(-row, kind=\"stable\")[:top], token", "np.argsort(-row, kind=\"stable\")[:top], 0", "tests/recording"),
     Mutant("recording/logits.py", "float(mass - np.log(tokens))", "float(mass)", "tests/recording"),
     Mutant("recording/form.py", "(before + text)", "(text)", "tests/recording"),
-    Mutant("recording/form.py", "intact = stated ==", "intact = True or stated ==", "tests/recording"),
+    Mutant("recording/reading.py", "stated == digest_of(content, before)", "True", "tests/recording"),
     Mutant("recording/verify.py", "if entry.u != u:", "if False:", "tests/recording"),
     Mutant("recording/verify.py", "if drawn != entry.token:", "if False:", "tests/recording"),
     Mutant("recording/verify.py", "if entry.position != position:", "if False:", "tests/recording"),

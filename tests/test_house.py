@@ -10,17 +10,17 @@ import logitherm
 SRC = Path(logitherm.__file__).parent
 
 ORDER = """
-version errors arrays rng draw ragged schedule vocabulary model state
+version errors paths arrays rng draw ragged schedule vocabulary model state
 rules.base rules.temperature rules.dynamic rules.rank rules.threshold
 rules.target rules.penalties rules.repeats rules.constrain rules
 sampler presets recipe vary
 show show.table show.conditions show.waterfall show.replay show.comparison
-show.html show.html_trace show.html_text show.html_comparison
+show.html show.shown show.html_trace show.html_text show.html_comparison
 show.figure show.figure_bars show.figure_text show.figure_table
 critical trace
 models.byte_level models.onnx models.toy models.callable models.key_values models.tokens models.transformers
 models
-recording recording.logits recording.form recording.verify recording.replay recording.writer
+recording recording.logits recording.form recording.reading recording.verify recording.replay recording.writer
 generation generation.detokenise generation.stop generation.batch generation.loop generation.measures
 comparison
 api look

@@ -52,10 +52,10 @@ from logitherm.version import __version__
 if TYPE_CHECKING:
     from logitherm.api import generate, start, stream
     from logitherm.comparison import Comparison
-    from logitherm.look import compare, explain, replay
+    from logitherm.look import compare, explain, recall, replay
     from logitherm.models import load_model
     from logitherm.models.callable import CallableModel
-    from logitherm.recording.form import load_trace
+    from logitherm.recording.reading import load_trace
     from logitherm.recording.verify import verify
     from logitherm.trace import Trace
 
@@ -67,7 +67,8 @@ LAZY = {
     "explain": "logitherm.look",
     "generate": "logitherm.api",
     "load_model": "logitherm.models",
-    "load_trace": "logitherm.recording.form",
+    "load_trace": "logitherm.recording.reading",
+    "recall": "logitherm.look",
     "replay": "logitherm.look",
     "start": "logitherm.api",
     "stream": "logitherm.api",
@@ -124,6 +125,7 @@ __all__ = [
     "load_trace",
     "parse",
     "presets",
+    "recall",
     "replay",
     "start",
     "stream",

@@ -35,8 +35,17 @@ def find_model(model: Model | str | Path | None) -> Model:
     return model
 
 
+def limits(max_new_tokens: int, stop: str | Sequence[str] | None) -> Limits:
+    """When texts end, checked: RecipeError."""
+    if not isinstance(stop, str | Sequence | None):
+        raise RecipeError(f"stop must be a text or a list of texts; got {stop!r}")
+    return Limits(max_new_tokens, (stop,) if isinstance(stop, str) else tuple(stop or ()))
+
+
 def check_chat(chat: bool, system: str | None) -> None:
     """PromptError for a system message without a chat."""
+    if not isinstance(system, str | None):
+        raise PromptError(f"a system message must be text; got {system!r}")
     if system is not None and not chat:
         raise PromptError("a system message needs a chat: set chat (--chat) too")
 
@@ -76,18 +85,20 @@ def start(
     Parameters as in `generate`; one row for each prompt.
     """
     check_chat(chat, system)
-    limits = Limits(max_new_tokens, (stop,) if isinstance(stop, str) else tuple(stop or ()))
+    ends = limits(max_new_tokens, stop)
     sampler = find(recipe)
     path = None if save_trace is None else Path(save_trace)
     if trace_top is not None:
         at_least("trace_top", trace_top, 1)
+        if path is None:
+            raise RecipeError("trace_top needs save_trace")
     if path:
         writable(path)
     return Run(
         find_model(model),
         sampler,
         prompts,
-        limits,
+        ends,
         seed,
         size=batch_size,
         details=details,

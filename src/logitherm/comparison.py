@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from rich.console import Console, ConsoleOptions, RenderResult
 
 from logitherm.arrays import Array, entropy, float64, log_softmax, numpy
 from logitherm.critical import Name
@@ -18,15 +17,15 @@ from logitherm.recipe import parse
 from logitherm.rules import Tempering
 from logitherm.sampler import Sampler
 from logitherm.show.comparison import compared
-from logitherm.show.figure_bars import comparison_figure
-from logitherm.show.html import embedded, page
-from logitherm.show.html_comparison import comparison_html
-from logitherm.show.table import plain
+from logitherm.show.shown import Drawn, Printed
 from logitherm.state import State
-from logitherm.trace import summarise
+from logitherm.trace import Contender, summarise
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from rich.console import RenderableType
+
+    from logitherm.show.html import Html
 
 VERSION = 1
 """Of the JSON form of a comparison."""
@@ -36,12 +35,12 @@ LEADING = 5
 
 
 @dataclass(frozen=True)
-class Choice:
-    """The token that a recipe draws with the comparison's seed."""
+class Lone:
+    """A token that only one of two recipes keeps, with its probability before any rule."""
 
     id: int
     text: str | None
-    p: float
+    raw_p: float
 
 
 @dataclass(frozen=True)
@@ -60,19 +59,19 @@ class Under:
     kept: int
     entropy: float
     temperature: float | None
-    drawn: Choice
+    drawn: Contender
     texts: tuple[Mapping[str, Any], ...] = ()
     measures: Mapping[str, Interval] | None = None
 
 
 @dataclass(frozen=True)
 class Across:
-    """A token under every recipe: p has one probability a recipe, None where it was removed."""
+    """A token under every recipe: final_p has one probability a recipe, None where that removed it."""
 
     id: int
     text: str | None
     raw_p: float
-    p: tuple[float | None, ...]
+    final_p: tuple[float | None, ...]
 
 
 @dataclass(frozen=True)
@@ -88,8 +87,8 @@ class Difference:
 
     only_first: int
     only_this: int
-    only_first_leading: tuple[Choice, ...]
-    only_this_leading: tuple[Choice, ...]
+    only_first_leading: tuple[Lone, ...]
+    only_this_leading: tuple[Lone, ...]
     kl: float | None
     kl_back: float | None
     tv: float
@@ -97,7 +96,7 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(Printed, Drawn):
     """Several recipes on the same logits. Prints as tables; `to_dict` is the JSON form.
 
     varied:      what differs between the recipes ("temperature"), if they differ in one parameter only.
@@ -118,23 +117,18 @@ class Comparison:
         """Plain data: version 1 of the form. Entropies and divergences are in nats."""
         return {"version": VERSION, **asdict(self)}
 
-    def _repr_html_(self) -> str:
-        return embedded(comparison_html(self.to_dict()))
+    def _tables(self, width: int) -> Iterator[RenderableType]:
+        yield from compared(self.to_dict(), width)
 
-    def to_html(self) -> str:
-        """A whole page with the coloured table and the texts side by side; it runs no script and opens offline."""
-        return page("Recipes compared", comparison_html(self.to_dict()))
+    def _html(self) -> tuple[str, Html]:
+        from logitherm.show.html_comparison import comparison_html
 
-    def plot(self, dark: bool = False) -> Figure:
-        """Bars of the leading tokens under every recipe, as a matplotlib figure; BackendUnavailable without it."""
+        return "Recipes compared", comparison_html(self.to_dict())
+
+    def _figure(self, dark: bool) -> Figure:
+        from logitherm.show.figure_bars import comparison_figure
+
         return comparison_figure(self.to_dict(), dark)
-
-    def __str__(self) -> str:
-        """The tables as plain text of the terminal's width."""
-        return plain(self)
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield from compared(self.to_dict(), options.max_width)
 
 
 def compare(
@@ -159,7 +153,7 @@ def compare(
         under.append(found)
         finals.append(final)
     before = numpy(log_softmax(raw))[0]
-    leading = np.argsort(-before, kind="stable")[:top].tolist()
+    leading = [i for i in np.argsort(-before, kind="stable")[:top].tolist() if np.isfinite(before[i])]
     shown = [*leading, *dict.fromkeys(u.drawn.id for u in under if u.drawn.id not in leading)]
     tokens = tuple(_across(token, before, finals, name) for token in shown)
     differences = (None, *(_difference(finals[0], final, before, name) for final in finals[1:]))
@@ -168,10 +162,14 @@ def compare(
 
 
 def with_texts(comparison: Comparison, texts: Sequence[Sequence[Generation]]) -> Comparison:
-    """The comparison with each recipe's texts, in the order of its recipes; fewer if not all are there."""
+    """The comparison with each recipe's texts, in the order of its recipes; fewer if not all are there.
+
+    A text that ended with an error is shown and not measured.
+    """
+    whole = [[text for text in rows if text.error is None] for rows in texts]
     full = [
-        replace(under, texts=tuple(map(_short, rows)), measures=measure(rows) if rows else None)
-        for under, rows in zip(comparison.recipes, texts, strict=False)
+        replace(under, texts=tuple(map(_short, rows)), measures=measure(counted) if counted else None)
+        for under, rows, counted in zip(comparison.recipes, texts, whole, strict=False)
     ]
     first = _ids(texts[0]) if texts else []
     differences = [
@@ -200,7 +198,7 @@ def _under(label: str, sampler: Sampler, raw: Array, state: State, name: Name) -
         summary.kept,
         summary.final_entropy,
         summary.temperature if heated else None,
-        Choice(drawn, name(drawn), summary.final_p),
+        Contender(drawn, name(drawn), summary.raw_p, summary.final_p),
     )
     return under, numpy(log_softmax(step.final))[0]
 
@@ -214,10 +212,10 @@ def _difference(first: np.ndarray, this: np.ndarray, before: np.ndarray, name: N
     kept_first, kept = np.isfinite(first), np.isfinite(this)
     only_first, only_this = kept_first & ~kept, kept & ~kept_first
 
-    def leading(mask: np.ndarray) -> tuple[Choice, ...]:
+    def leading(mask: np.ndarray) -> tuple[Lone, ...]:
         ids = np.flatnonzero(mask)
         best = ids[np.argsort(-before[ids], kind="stable")][:LEADING].tolist()
-        return tuple(Choice(i, name(i), float(np.exp(before[i]))) for i in best)
+        return tuple(Lone(i, name(i), float(np.exp(before[i]))) for i in best)
 
     return Difference(
         int(only_first.sum()),
@@ -240,7 +238,7 @@ def _kl(p: np.ndarray, q: np.ndarray) -> float | None:
 
 def _short(text: Generation) -> dict[str, Any]:
     tokens = [{"id": token.id, "text": token.text} for token in text.tokens]
-    return {"text": text.text, "stop": text.stop, "seed": text.seed, "tokens": tokens}
+    return {"text": text.text, "stop": text.stop, "seed": text.seed, "error": text.error, "tokens": tokens}
 
 
 def _ids(texts: Sequence[Generation]) -> list[int]:

@@ -11,15 +11,16 @@ from typing import Any
 import numpy as np
 
 from logitherm import comparison
-from logitherm.api import Options, Recipe, check_chat, find, find_model, start
+from logitherm.api import Options, Recipe, check_chat, find, find_model, limits, start
 from logitherm.comparison import Comparison
 from logitherm.critical import Name
 from logitherm.errors import LogitsError, PromptError, RecipeError
-from logitherm.generation.loop import at_least, read_prompt
+from logitherm.generation.loop import MOST_TEXTS, Run, at_least, read_prompt
 from logitherm.model import Model
 from logitherm.presets import presets
 from logitherm.recording import replay as replaying
 from logitherm.recording.replay import Replay
+from logitherm.rules import Rule
 from logitherm.sampler import Sampler
 from logitherm.state import State, fresh_seed
 from logitherm.trace import Trace, trace
@@ -106,10 +107,56 @@ def compare(
     max_new_tokens, stop, batch_size: as in `generate`, for the texts. chat, system: as in `generate`.
     Raises PromptError, RecipeError, LogitsError before any work.
     """
+    found, runs = comparing(
+        prompt,
+        recipes,
+        vary=vary,
+        logits=logits,
+        tokens=tokens,
+        model=model,
+        seed=seed,
+        top=top,
+        n=n,
+        max_new_tokens=max_new_tokens,
+        stop=stop,
+        batch_size=batch_size,
+        chat=chat,
+        system=system,
+    )
+    for run in runs:
+        for _ in run:
+            pass
+    return comparison.with_texts(found, [run.texts for run in runs])
+
+
+def comparing(
+    prompt: str | None,
+    recipes: Recipe | Sequence[Recipe],
+    *,
+    vary: str | None,
+    logits: Any,
+    tokens: Sequence[str] | None,
+    model: Model | str | Path | None,
+    seed: int | None,
+    top: int,
+    n: int,
+    max_new_tokens: int,
+    stop: str | Sequence[str] | None,
+    batch_size: int = 16,
+    chat: bool,
+    system: str | None,
+) -> tuple[Comparison, list[Run]]:
+    """What `compare` does, up to drawing the texts: the comparison on the logits, and each recipe's run."""
     samplers = candidates(recipes, vary)
     at_least("top", top, 0)
     at_least("n", n, 0)
+    if n > MOST_TEXTS:
+        raise RecipeError(f"n must be at most {MOST_TEXTS:,}; got {n:,}")
+    at_least("batch_size", batch_size, 1)
     check_chat(chat, system)
+    limits(max_new_tokens, stop)
+    if tokens is not None and logits is None:
+        raise LogitsError("tokens needs logits")
     if (prompt is None) == (logits is None):
         raise PromptError("compare needs either a prompt or logits")
     seed = fresh_seed() if seed is None else seed
@@ -118,14 +165,13 @@ def compare(
         if n or model is not None or chat:
             raise PromptError("compare needs a prompt for n=, model= and chat=; logits are one step")
         row, name = _read_logits(logits, tokens)
-        return comparison.compare(samplers, row, State.start([[]], seed), top, name, None, parameter)
+        return comparison.compare(samplers, row, State.start([[]], seed), top, name, None, parameter), []
     loaded = find_model(model)
     ids = read_prompt(loaded, prompt, chat, system)
     bound = {label: sampler.bind(loaded.vocabulary) for label, sampler in samplers.items()}
     row, _ = loaded.prefill([ids])
-    state = State.start([ids], seed)
-    found = comparison.compare(bound, row, state, top, _names(loaded), prompt, parameter)
-    options = Options(
+    found = comparison.compare(bound, row, State.start([ids], seed), top, _names(loaded), prompt, parameter)
+    same = Options(
         model=loaded,
         seed=seed,
         max_new_tokens=max_new_tokens,
@@ -135,23 +181,21 @@ def compare(
         chat=chat,
         system=system,
     )
-    runs = [start([str(prompt)] * n, sampler, **options) for sampler in samplers.values()] if n else []
-    for run in runs:
-        for _ in run:
-            pass
-    return comparison.with_texts(found, [run.texts for run in runs])
+    return found, [start([str(prompt)] * n, sampler, **same) for sampler in samplers.values()] if n else []
 
 
 def candidates(recipes: Recipe | Sequence[Recipe], vary: str | None) -> dict[str, Sampler]:
     """The samplers to compare, by label: a preset's name, a varied value, or the recipe itself."""
+    if not isinstance(recipes, str | Path | Sampler | Rule | Sequence | None):
+        raise RecipeError(f"recipes must be a list of recipes; got {recipes!r}")
     several = list(recipes) if isinstance(recipes, Sequence) and not isinstance(recipes, str) else [recipes]
-    given = [recipe for recipe in several if recipe is not None]
+    given = several if several != [None] else []
     if vary is not None:
         if len(given) > 1:
             raise RecipeError(f"with vary, compare takes one recipe at most; got {len(given)}")
         return varied(vary, find(given[0]) if given else None)
     named = {str(recipe) if recipe in presets() else str(find(recipe)): find(recipe) for recipe in given}
-    if len(named) < 2:
+    if len(set(named.values())) < 2:
         raise RecipeError(f"compare needs two recipes that differ, or vary; got {len(named)}")
     return named
 
@@ -167,6 +211,17 @@ def replay(path: str | Path, recipe: Recipe = None, text: int = 0) -> Replay:
     return replaying.replay(path, find(recipe), text)
 
 
+def recall(path: str | Path, step: int, recipe: Recipe = None, text: int = 0, top: int = 10) -> Trace:
+    """Why a stored token was picked, as `explain` tells it, without the model.
+
+    path:   a trace file. step: which token of the text, from 1. text: which text of the file, from 0.
+    recipe: another recipe to look at the step with; None is the one that drew it.
+    Where the file keeps only the largest logits, the smallest are what their summary makes of them.
+    Raises TraceError if the file cannot be read as a trace file or has no such step; RecipeError.
+    """
+    return replaying.recall(path, step, text, None if recipe is None else find(recipe), top)
+
+
 def _explain_logits(sampler: Sampler, logits: Any, tokens: Sequence[str] | None, seed: int | None, top: int) -> Trace:
     row, name = _read_logits(logits, tokens)
     return trace(sampler, row, sampler.start([[]], seed), top, name)[0]
@@ -174,7 +229,12 @@ def _explain_logits(sampler: Sampler, logits: Any, tokens: Sequence[str] | None,
 
 def _read_logits(logits: Any, tokens: Sequence[str] | None) -> tuple[Any, Name]:
     """(1, vocabulary) logits that somebody gave, and what their tokens are called."""
-    row = logits if hasattr(logits, "shape") else np.asarray(logits, dtype=np.float64)
+    try:
+        row = logits if hasattr(logits, "shape") else np.asarray(logits, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise LogitsError(f"logits must be one row of numbers; got {logits!r}") from None
+    if isinstance(row, np.ndarray) and row.dtype.kind not in "fiu":
+        raise LogitsError(f"logits must be one row of real numbers; got {row.dtype}")
     if row.ndim == 2 and row.shape[0] == 1:
         row = row[0]
     if row.ndim != 1 or not len(row):

@@ -5,27 +5,26 @@ changed it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from rich.console import Console, ConsoleOptions, RenderResult
 
 from logitherm.arrays import Array, entropy, float64, numpy, softmax
 from logitherm.critical import Critical, Name, critical, used
 from logitherm.rng import uniform
 from logitherm.rules import Tempering
 from logitherm.sampler import Sampler
-from logitherm.show.figure_bars import trace_figure
-from logitherm.show.html import embedded, page
-from logitherm.show.html_trace import trace_html
-from logitherm.show.table import plain
+from logitherm.show.shown import Drawn, Printed
 from logitherm.show.waterfall import waterfall
 from logitherm.state import State, Step
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from rich.console import RenderableType
+
+    from logitherm.show.html import Html
 
 VERSION = 1
 """Of the trace's JSON form."""
@@ -63,7 +62,7 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Drawn:
+class Draw:
     """The draw: u fell in [low, high), the drawn token's part of the running mass in token order."""
 
     u: float
@@ -75,7 +74,7 @@ class Drawn:
 
 
 @dataclass(frozen=True)
-class Trace:
+class Trace(Printed, Drawn):
     """One step of one row, explained. Prints as tables; `to_dict` is the JSON form."""
 
     recipe: str
@@ -83,28 +82,23 @@ class Trace:
     position: int
     stages: tuple[Stage, ...]
     critical: tuple[Critical, ...]
-    draw: Drawn
+    draw: Draw
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data: version 1 of the trace format. Entropies are in nats; a removed logit is None."""
         return {"version": VERSION, **asdict(self)}
 
-    def __str__(self) -> str:
-        """The tables as plain text of the terminal's width."""
-        return plain(self)
+    def _tables(self, width: int) -> Iterator[RenderableType]:
+        yield from waterfall(self.to_dict(), width)
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield from waterfall(self.to_dict(), options.max_width)
+    def _html(self) -> tuple[str, Html]:
+        from logitherm.show.html_trace import trace_html
 
-    def _repr_html_(self) -> str:
-        return embedded(trace_html(self.to_dict()))
+        return f"Trace of {self.recipe}", trace_html(self.to_dict())
 
-    def to_html(self) -> str:
-        """A whole page with the coloured table; it runs no script and opens offline."""
-        return page(f"Trace of {self.recipe}", trace_html(self.to_dict()))
+    def _figure(self, dark: bool) -> Figure:
+        from logitherm.show.figure_bars import trace_figure
 
-    def plot(self, dark: bool = False) -> Figure:
-        """Bars of the leading tokens at every stage, as a matplotlib figure; BackendUnavailable without matplotlib."""
         return trace_figure(self.to_dict(), dark)
 
 
@@ -135,7 +129,7 @@ def trace(
     p = numpy(softmax(stages[-1][2]))[0]
     low = float(p[:drawn].sum())
     u = float(uniform(state.seed, state.position)[0])
-    draw = Drawn(u, drawn, name(drawn), float(p[drawn]), low, low + float(p[drawn]))
+    draw = Draw(u, drawn, name(drawn), float(p[drawn]), low, low + float(p[drawn]))
     values = tuple(critical(sampler, step.raw, state, stages, labels, shown, name))
     seed, position = int(state.seed[0]), int(state.position[0])
     return Trace(str(sampler), seed, position, tuple(listed), values, draw), step

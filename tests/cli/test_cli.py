@@ -87,7 +87,7 @@ def test_a_fresh_seed_is_printed_and_makes_the_text_again():
 def test_generate_json_is_the_contract():
     result = ok("generate", TEXT, "-r", "temperature(0.7) | top_k(3)", "--max-new-tokens", "5", "--seed", "9", "--json")
     data = json.loads(result.stdout)
-    assert set(data) == {"version", "prompt", "text", "stop", "seed", "recipe", "tokens"}
+    assert set(data) == {"version", "prompt", "text", "stop", "seed", "chat", "system", "recipe", "tokens"}
     assert (data["version"], data["prompt"], data["seed"], data["stop"]) == (1, TEXT, 9, "max_new_tokens")
     assert data["recipe"] == "temperature(0.7) | top_k(3)"
     assert "".join(t["text"] for t in data["tokens"]) == data["text"]

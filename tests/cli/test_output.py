@@ -51,8 +51,8 @@ def test_generate_writes_a_page_and_a_figure(tmp_path):
         (["--figure", "a.jpg"], "--figure must end in .svg or .png or .pdf; got a.jpg"),
         (["--figure", "a"], "--figure must end in .svg or .png or .pdf; got a"),
         (["--html", "a.svg"], "--html must end in .html or .htm; got a.svg"),
-        (["--html", "nowhere/a.html"], "--html: there is no folder nowhere"),
-        (["--html", "folder.html"], "--html: folder.html cannot be written"),
+        (["--html", "nowhere/a.html"], "--html: cannot write nowhere/a.html: there is no folder nowhere"),
+        (["--html", "folder.html"], "--html: cannot write folder.html: it is a folder"),
     ],
 )
 @pytest.mark.parametrize("command", [LOGITS, TEXT], ids=["explain", "generate"])

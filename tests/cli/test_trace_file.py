@@ -3,6 +3,7 @@
 import json
 import subprocess
 
+import logitherm as lt
 from tests.cli.test_cli import COMMAND, TEXT, in_terminal, ok, run
 
 
@@ -61,7 +62,8 @@ def test_ctrl_c_leaves_a_file_that_verifies(tmp_path):
 
         os.kill(pid, signal.SIGINT)
 
-    _, code = in_terminal(["generate", TEXT, *options], until=b"seed: 1", act=interrupt)
+    begun = lt.generate(TEXT, seed=1, max_new_tokens=5).text.encode()
+    _, code = in_terminal(["generate", TEXT, *options], until=begun, act=interrupt)
     assert code == 130
     assert json.loads(ok("verify", str(path), "--json").stdout)["right"] is True
 

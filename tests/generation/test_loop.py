@@ -157,7 +157,7 @@ def test_details():
     recipe = "temperature(0.5) | top_k(3) | temperature(3.0)"
     text = generate("The cat", recipe, model=TOY, seed=1, max_new_tokens=5, details=True)
     data = text.to_dict()
-    assert set(data) == {"version", "prompt", "text", "stop", "seed", "recipe", "tokens"}
+    assert set(data) == {"version", "prompt", "text", "stop", "seed", "chat", "system", "recipe", "tokens"}
     for token in data["tokens"]:
         names = ["id", "text", "raw_p", "final_p", "temperature", "raw_entropy", "final_entropy", "kept", "leading"]
         assert list(token) == names

@@ -1,6 +1,7 @@
 """The trace file: what is written can be derived again, and a change anywhere in it is found."""
 
 import base64
+import gc
 import json
 import random
 
@@ -251,7 +252,9 @@ def test_replay_says_where_nothing_is_left_and_what_is_near(tmp_path):
     assert "nothing is left" in str(empty)
     near = lt.replay(path, "temperature(2.0)")
     assert not any(token.exact for token in near.tokens)
-    assert "its numbers are near, not" in str(near)
+    assert "only the largest logits are stored" in str(near)
+    assert "one of the smaller" in str(near)
+    assert any(token.drawn is None and token.kept == 257 for token in near.tokens)
 
 
 def test_a_stored_step_explains_itself_without_the_model(tmp_path):
@@ -268,16 +271,22 @@ def test_wrong_files_and_places_are_refused(tmp_path):
     for step in (0, 9):
         with pytest.raises(TraceError, match=rf"step must be in \[1, 8\]; got {step}"):
             recall(path, step)
-    with pytest.raises(TraceError, match=r"text must be in \[0, 1\]; got 2"):
+    with pytest.raises(TraceError, match=r"text must be a whole number in \[0, 1\]; got 2"):
         lt.replay(path, "greedy", text=2)
     with pytest.raises(TraceError, match="there is no folder"):
         lt.generate("a", model="toy", save_trace=tmp_path / "no" / "file")
     with pytest.raises(TraceError, match="it is a folder"):
         lt.generate("a", model="toy", save_trace=tmp_path)
+    with pytest.raises(RecipeError, match="trace_top needs save_trace"):
+        lt.generate("a", model="toy", trace_top=3)
     with pytest.raises(RecipeError, match="trace_top must be a whole number >= 1; got 0"):
         lt.generate("a", model="toy", save_trace=path, trace_top=0)
     with pytest.raises(TraceError, match="cannot read the trace file"):
         verify(tmp_path / "none")
+
+
+PROMPT_OF = {"prompt": "a", "ids": [97], "seed": 1, "row": 0, "chat": False, "system": None}
+SUMMARY = pack(np.arange(257.0), 5)
 
 
 @pytest.mark.parametrize(
@@ -287,6 +296,29 @@ def test_wrong_files_and_places_are_refused(tmp_path):
         (0, {"recipe": "nonsense(1)"}, "line 1, the head: unknown rule"),
         (0, {"vocabulary": -1}, "line 1, the head: a whole number >= 0 is needed; got -1"),
         (0, {"texts": 3}, "line 1, the head"),
+        (0, {"vocabulary": 10**12}, "line 1, the head: a vocabulary has at most 16,777,216 tokens"),
+        (0, {"vocabulary": 2**63}, "line 1, the head: a vocabulary has at most"),
+        (0, {"texts": [PROMPT_OF | {"ids": [2**40]}] * 2}, "line 1, the head: a vocabulary has at most"),
+        (0, {"texts": [PROMPT_OF | {"seed": 2**64}] * 2}, r"line 1, the head: seed must be in \[0, 2"),
+        (0, {"texts": [PROMPT_OF | {"row": 2**70}] * 2}, "line 1, the head: "),
+        (
+            0,
+            {"recipe": "temperature([1.0])"},
+            "the head: Temperature.t must have a value for each of the 2",
+        ),
+        (0, {"recipe": "ban([99999])"}, "line 2: "),
+        (0, {"recipe": "min_new_tokens(3)"}, "line 2: MinNewTokens.eos must say"),
+        (-1, {"stops": None}, "the last line: stops must be a list of words; got None"),
+        (-1, {"stops": "ab"}, "the last line: stops must be a list of words"),
+        (1, {"u": 10**400}, "line 2: "),
+        (1, {"text": 2}, "line 2: there is no such text or token"),
+        (
+            1,
+            {"logits": SUMMARY | {"rest": {"count": 1, "logsumexp": 10**400}}},
+            "line 2: logits' rest must have a count",
+        ),
+        (1, {"logits": SUMMARY | {"rest": {"count": 999, "logsumexp": 0.0}}}, "line 2: logits' rest must have a count"),
+        (1, {"logits": SUMMARY | {"rest": {"count": 3, "logsumexp": None}}}, "line 2: logits' rest must have a count"),
         (1, {"token": 300}, "line 2: there is no such text or token"),
         (1, {"u": "x"}, "line 2: a number is needed; got 'x'"),
         (1, {"names": []}, "line 2: "),
@@ -305,9 +337,82 @@ def test_files_that_cannot_be_understood_are_refused(tmp_path, line, change, mes
         verify(rewritten(path, forged, repair=True))
 
 
+def test_ends_that_are_not_what_they_say_are_found(tmp_path):
+    ending = "bias([[256, 60.0]]) | min_new_tokens(2) | top_k(1)"
+    path, _ = recorded(tmp_path, ending)
+    assert lt.load_trace(path).stops == ("eos", "eos")
+    forged = lines(path)
+    forged[-1]["stops"] = ["eos", "max_new_tokens"]
+    assert whats(rewritten(path, forged, repair=True)) == {"end"}
+    path, _ = recorded(tmp_path, "temperature(1.0)")
+    forged = lines(path)
+    forged[0]["eos"] = [forged[1]["token"]]
+    assert "order" in whats(rewritten(path, forged, repair=True))  # the text goes on after its end
+
+
+def test_a_run_that_never_began_leaves_nothing_open(tmp_path, recwarn):
+    path = tmp_path / "text.trace"
+    run = lt.start([PROMPT], "greedy", model="toy", save_trace=path)
+    run.interrupt()
+    del run
+    gc.collect()
+    assert not path.exists()
+    assert not recwarn.list
+
+
+def test_models_of_other_peoples_making_can_be_recorded(tmp_path):
+    class Ends(Bytes):
+        eos = np.array([256])
+
+    class Bare:
+        """What a model was before there were fingerprints."""
+
+        name, context, vocabulary = "bare", None, Ends()
+
+        def __init__(self):
+            inner = lt.CallableModel(babble, self.vocabulary)
+            self.prefill, self.step = inner.prefill, inner.step
+
+    path, _ = recorded(tmp_path, "top_k(3)", Bare())
+    assert verify(path).right
+    assert lt.load_trace(path).head.fingerprint is None
+
+
+def test_a_kept_probability_is_within_a_thousandth_of_the_true_one(tmp_path):
+    whole, _ = recorded(tmp_path, "temperature(3.0)", BABBLE, max_new_tokens=20)
+    true = [entry.final_p for entry in lt.load_trace(whole).entries]
+    short, _ = recorded(tmp_path, "temperature(3.0)", BABBLE, max_new_tokens=20, trace_top=4)
+    kept = lt.load_trace(short)
+    assert [entry.final_p for entry in kept.entries] == pytest.approx(true, rel=1e-3)
+    assert max(map(listed, kept.entries)) > 16  # which takes more than four logits
+
+
+def test_a_summary_counts_the_tokens_that_can_come(tmp_path):
+    holed = lt.CallableModel(lambda ids: np.where(np.arange(257) < 200, babble(ids), -np.inf), Bytes())
+    path, _ = recorded(tmp_path, "top_k(4)", holed, trace_top=5)
+    assert (np.isfinite(lt.load_trace(path).logits()).sum(axis=1) == 200).all()
+    assert lt.recall(path, 1).stages[0].kept == 200
+
+
+def test_rules_that_need_the_ends_are_bound_in_a_replay(tmp_path):
+    path, _ = recorded(tmp_path, "bias([[256, 60.0]]) | min_new_tokens(3) | top_k(1)")
+    assert lt.replay(path, "min_new_tokens(9) | temperature(1.0)").tokens[3].fate == "impossible"
+    assert "eos=[256]" in lt.replay(path, "min_new_tokens(9)").other
+
+
 def test_garbage_is_refused(tmp_path):
     path = tmp_path / "text.trace"
-    for data in (b"", b"\xff\xfe\n", b"hello\n", b"[1]\n", b'{"a": 1}\n', b'{"digest": []}\n', b"[" * 99999 + b"\n"):
+    twice = b'{"logitherm_trace": 1, "a": 1, "a": 2, "digest": ""}\n'
+    for data in (
+        twice,
+        b"",
+        b"\xff\xfe\n",
+        b"hello\n",
+        b"[1]\n",
+        b'{"a": 1}\n',
+        b'{"digest": []}\n',
+        b"[" * 99999 + b"\n",
+    ):
         path.write_bytes(data)
         with pytest.raises(TraceError):
             verify(path)

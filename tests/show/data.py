@@ -56,9 +56,10 @@ def comparison():
             "kept": kept,
             "entropy": entropy,
             "temperature": temperature,
-            "drawn": {"id": drawn, "text": HOSTILE[drawn], "p": 0.75},
+            "drawn": {"id": drawn, "text": HOSTILE[drawn], "raw_p": 0.5, "final_p": 0.75},
             "texts": [
-                {"text": t, "stop": "eos", "seed": 7 + i, "tokens": [{"id": 1, "text": t}]} for i, t in enumerate(texts)
+                {"text": t, "stop": "eos", "seed": 7 + i, "error": None, "tokens": [{"id": 1, "text": t}]}
+                for i, t in enumerate(texts)
             ],
             "measures": measures,
         }
@@ -75,9 +76,9 @@ def comparison():
             recipe("temperature(0.5)", 3, 0.5432, 0.5, 1, ["<b>same</b> stop", "one"]),
         ],
         "tokens": [
-            {"id": 0, "text": HOSTILE[0], "raw_p": 0.5, "p": [1.0, 0.75]},
-            {"id": 1, "text": HOSTILE[1], "raw_p": 0.3, "p": [None, 0.1875]},
-            {"id": 8, "text": HOSTILE[8], "raw_p": 0.2, "p": [None, 0.0625]},
+            {"id": 0, "text": HOSTILE[0], "raw_p": 0.5, "final_p": [1.0, 0.75]},
+            {"id": 1, "text": HOSTILE[1], "raw_p": 0.3, "final_p": [None, 0.1875]},
+            {"id": 8, "text": HOSTILE[8], "raw_p": 0.2, "final_p": [None, 0.0625]},
         ],
         "differences": [
             None,

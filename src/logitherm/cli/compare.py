@@ -12,9 +12,9 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from logitherm import api, look
+from logitherm import look
 from logitherm.cli import options, output
-from logitherm.cli.errors import INTERRUPTED, friendly
+from logitherm.cli.errors import INTERRUPTED, WRONG, complain, friendly
 from logitherm.comparison import Comparison, with_texts
 from logitherm.errors import PromptError, RecipeError
 from logitherm.generation.loop import MOST_TEXTS, Generation, Run, at_least
@@ -64,44 +64,50 @@ def compare(
     """Compare recipes: what each keeps of the same logits, what it draws, and where the texts part.
 
     Every recipe has the same seeds. KL (nats) and TV (total variation) are distances from the first recipe. Ctrl-C
-    shows what is finished (exit code 130).
+    shows the recipes whose texts are finished (exit code 130).
     """
     if not 0 <= n <= MOST_TEXTS:
         raise RecipeError(f"-n must be a whole number in [0, {MOST_TEXTS}]; got {n}")
     output.check(html, figure)
-    if logits is not None:
+    if logits is None:
+        options.refuse_tokens(tokens)
+        at_least("max_new_tokens", max_new_tokens, 1)  # before a large model is read
+        look.candidates(recipes, vary)
+        text, loaded = options.read_prompt(prompt, file), load_model(model, dtype=dtype, device=device)
+    else:
         if prompt is not None or file is not None or model is not None or chat or system is not None:
             raise PromptError("give either a prompt or --logits, not both")
-        names = tokens.split(",") if tokens is not None else None
-        row = options.read_logits(logits)
-        found = look.compare(None, recipes, vary=vary, logits=row, tokens=names, seed=seed, top=top)
-        _show(found, html, figure, as_json)
-        return
-    options.refuse_tokens(tokens)
-    samplers = look.candidates(recipes, vary)
-    text = options.read_prompt(prompt, file)
-    at_least("max_new_tokens", max_new_tokens, 1)  # before a large model is read
-    loaded = load_model(model, dtype=dtype, device=device)
-    found = look.compare(text, recipes, vary=vary, model=loaded, seed=seed, top=top, chat=chat, system=system)
-    ends = [options.unescape(s) for s in stop or ()]
-    same = api.Options(
+        text, loaded, n = None, None, 0
+    found, runs = look.comparing(
+        text,
+        recipes,
+        vary=vary,
+        logits=None if logits is None else options.read_logits(logits),
+        tokens=tokens.split(",") if tokens is not None else None,
         model=loaded,
-        seed=found.seed,
+        seed=seed,
+        top=top,
+        n=n,
         max_new_tokens=max_new_tokens,
-        stop=ends,
-        details=True,
+        stop=[options.unescape(s) for s in stop or ()],
         chat=chat,
         system=system,
     )
-    runs = [api.start([text] * n, s, **same) for s in samplers.values()] if n else []
     done, whole = _drain(runs, n)
     _show(with_texts(found, done), html, figure, as_json)
     if not whole:
+        print(f"interrupted: texts of {len(done)} of {len(runs)} recipes", file=sys.stderr)
         raise typer.Exit(INTERRUPTED)
+    if failed := [text for texts in done for text in texts if text.error]:
+        complain(failed[0].error)
+        raise typer.Exit(WRONG)
 
 
 def _drain(runs: Sequence[Run], n: int) -> tuple[list[list[Generation]], bool]:
-    """The texts of the runs that came to their end, and whether all did; Ctrl-C ends the rest."""
+    """The texts of the runs that came to their end, and whether all did; Ctrl-C ends the rest.
+
+    Texts of a run that did not come to its end are left out: those of them that are finished are the short ones.
+    """
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     progress = Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
     done: list[list[Generation]] = []

@@ -11,6 +11,7 @@ from typing import ParamSpec
 import typer
 
 from logitherm.errors import LogithermError, LogitsError, OutputError, PromptError, RecipeError, TraceError
+from logitherm.show.table import printable
 
 WRONG, USAGE, INTERRUPTED = 1, 2, 130
 P = ParamSpec("P")
@@ -18,7 +19,7 @@ P = ParamSpec("P")
 
 def complain(message: object) -> None:
     """One line on standard error."""
-    print(f"error: {message}", file=sys.stderr)
+    print(f"error: {printable(str(message))}", file=sys.stderr)  # it may quote a file's or a model's text
 
 
 def friendly(command: Callable[P, None]) -> Callable[P, None]:

@@ -15,8 +15,9 @@ from logitherm import api
 from logitherm.cli import options, output
 from logitherm.cli.errors import INTERRUPTED, complain, friendly
 from logitherm.errors import RecipeError
-from logitherm.generation.loop import MOST_TEXTS, Generation, Run, at_least
+from logitherm.generation.loop import MOST_TEXTS, Generation, Run
 from logitherm.models import load_model
+from logitherm.recording.writer import writable
 from logitherm.show.html import page
 from logitherm.show.html_text import text_html
 from logitherm.show.table import number, printable
@@ -83,14 +84,21 @@ def generate(
     output.check(html, figure)
     sampler, origin = options.read_recipe(recipe, temperature, top_k, top_p, min_p, order)
     text = options.read_prompt(prompt, file)
-    at_least("max_new_tokens", max_new_tokens, 1)  # before a large model is read
+    # what could be wrong, before a large model is read
+    ends = [options.unescape(s) for s in stop or ()]
+    api.limits(max_new_tokens, ends)
+    api.check_chat(chat, system)
+    if save_trace is not None:
+        writable(save_trace)
+        if save_trace in (html, figure):
+            raise RecipeError(f"--save-trace and the page or figure must be different files; got {save_trace} twice")
     run = api.start(
         [text] * n,
         sampler,
         model=load_model(model, dtype=dtype, device=device),
         max_new_tokens=max_new_tokens,
         seed=seed,
-        stop=[options.unescape(s) for s in stop or ()],
+        stop=ends,
         details=show_steps or as_json or html is not None or figure is not None,
         save_trace=save_trace,
         trace_top=trace_top,
@@ -144,7 +152,7 @@ def _print_steps(run: Run) -> None:
     print(f"{STEPS}text", flush=True)
     for place, piece in enumerate(run, 1):
         if piece.token and (s := piece.token.summary):
-            sentence = printable(text.prompt + text.text, breaks=False)
+            sentence = printable(text.lead + text.text, breaks=False)
             if 0 < room < len(sentence):
                 sentence = "…" + sentence[len(sentence) - room + 1 :]
             cells = f"{number(s.final_p):<9}{number(s.temperature):<8}{number(s.raw_entropy):<10}{s.kept:<7}"
@@ -178,7 +186,7 @@ def _print_seed(run: Run, turn: int) -> None:
 
 
 def _open(run: Run, turn: int, echo: bool) -> None:
-    prompt = run.texts[turn].prompt
+    prompt = run.texts[turn].lead
     if echo and sys.stdout.isatty():
         Console(highlight=False).print(Text(printable(prompt), "dim"), end="", soft_wrap=True)
     elif echo:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from logitherm.errors import OutputError
+from logitherm.paths import unwritable
 from logitherm.show.figure import FORMATS, require
 from logitherm.show.figure import write as write_figure
 
@@ -41,10 +41,8 @@ def check(html: Path | None, figure: Path | None) -> None:
 def _check(option: str, path: Path, endings: tuple[str, ...]) -> None:
     if path.suffix.lower() not in endings:
         raise OutputError(f"{option} must end in {' or '.join(endings)}; got {path}")
-    if not path.parent.is_dir():
-        raise OutputError(f"{option}: there is no folder {path.parent}")
-    if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise OutputError(f"{option}: {path} cannot be written")
+    if why := unwritable(path):
+        raise OutputError(f"{option}: cannot write {path}: {why}")
 
 
 def write(html: Path | None, page: Callable[[], str], figure: Path | None, plot: Callable[[], Figure]) -> None:

@@ -37,7 +37,8 @@ def recipes(
     if as_json:
         shown_presets = [vars(p) for p in presets().values() if name in (None, p.name)]
         shown_rules = [describe(rule) for _, rule in sorted(REGISTRY.items()) if name in (None, rule.name)]
-        print(json.dumps({"version": 1, "presets": shown_presets, "rules": shown_rules}, ensure_ascii=False))
+        listed = {"version": 1, "presets": shown_presets, "rules": shown_rules}
+        print(json.dumps(listed, ensure_ascii=False, allow_nan=False))
     elif name in presets():
         console.print(f"{presets()[name].recipe}\n{presets()[name].about}", soft_wrap=True, markup=False)
     elif name is not None:
@@ -63,7 +64,7 @@ def describe(rule: type[Rule]) -> dict[str, Any]:
         }
         for f in fields(rule)
     ]
-    neutral = dict(rule.neutral) if rule.neutral is not None else None
+    neutral = None if rule.neutral is None else {k: "inf" if v == float("inf") else v for k, v in rule.neutral.items()}
     about = inspect.getdoc(rule) or ""
     source = next((line.removeprefix("Source: ") for line in about.splitlines() if line.startswith("Source: ")), None)
     return {

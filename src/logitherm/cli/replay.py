@@ -11,7 +11,7 @@ from rich.console import Console
 from logitherm import look
 from logitherm.cli import options
 from logitherm.cli.errors import friendly
-from logitherm.recording.replay import Replay, recall
+from logitherm.recording.replay import Replay
 from logitherm.trace import Trace
 
 
@@ -40,7 +40,7 @@ def replay(
     other, _ = options.read_recipe(recipe, *flat)
     if step is not None:
         same = recipe is None and all(value is None for value in flat)
-        shown: Trace | Replay = recall(file, step, text, None if same else other)
+        shown: Trace | Replay = look.recall(file, step, None if same else other, text)
     else:
         shown = look.replay(file, other, text)
     if as_json:

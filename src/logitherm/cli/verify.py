@@ -9,6 +9,7 @@ import typer
 from logitherm.cli import options
 from logitherm.cli.errors import WRONG, friendly
 from logitherm.recording import verify as verifying
+from logitherm.show.table import printable
 
 SHOWN = 20
 """How many findings are printed; --json has them all."""
@@ -25,9 +26,9 @@ def verify(file: options.TraceFileArgument, as_json: options.JsonOption = False)
         print(json.dumps(found.to_dict(), ensure_ascii=False, allow_nan=False))
     else:
         weights = f", {found.fingerprint[:16]}…" if found.fingerprint else ""
-        print(f"model:  {found.model}{weights}\nrecipe: {found.recipe}")
+        print(f"model:  {printable(found.model + weights, breaks=False)}\nrecipe: {found.recipe}")
         for finding in found.findings[:SHOWN]:
-            print(f"✗ {finding.message}")
+            print(f"✗ {printable(finding.message, breaks=False)}")
         if len(found.findings) > SHOWN:
             print(f"… and {len(found.findings) - SHOWN} more")
         if not found.finished:

@@ -17,15 +17,15 @@ from logitherm.generation.stop import StopStrings
 from logitherm.model import Model
 from logitherm.recording.writer import Recorder
 from logitherm.sampler import Sampler
-from logitherm.show.figure_text import text_figure
-from logitherm.show.html import embedded, page
-from logitherm.show.html_text import text_html
+from logitherm.show.shown import Drawn
 from logitherm.state import State, Step
 from logitherm.trace import Summary, summarise
 from logitherm.vocabulary import ChatVocabulary, label
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from logitherm.show.html import Html
 
 VERSION = 1
 """Of the JSON form of a text."""
@@ -69,12 +69,13 @@ class Piece:
 
 
 @dataclass
-class Generation:
+class Generation(Drawn):
     """A generated text, the prompt not included. Prints as its text.
 
     stop: why it ended (see Piece), or "interrupted" if it had not.
     seed: with it the row alone gives the same text again, from the same logits.
     error: what went wrong, if stop is "error".
+    chat, system: whether the prompt was a user's message, and the system message before it.
     """
 
     prompt: str
@@ -84,9 +85,16 @@ class Generation:
     stop: str = "interrupted"
     tokens: list[Token] = field(default_factory=list)
     error: str | None = None
+    chat: bool = False
+    system: str | None = None
 
     def __str__(self) -> str:
         return self.text
+
+    @property
+    def lead(self) -> str:
+        """What stands before the text where both are shown: the prompt, in a chat on lines of its own."""
+        return self.prompt + ("\n\n" if self.chat else "")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data: version 1 of the text format. Entropies are in nats."""
@@ -96,22 +104,20 @@ class Generation:
             "text": self.text,
             "stop": self.stop,
             "seed": self.seed,
+            "chat": self.chat,
+            "system": self.system,
         }
         data |= {"recipe": self.recipe, "tokens": [token.to_dict() for token in self.tokens]}
         return data | ({"error": self.error} if self.error else {})
 
-    def _repr_html_(self) -> str:
-        return embedded(text_html(self.to_dict()))
+    def _html(self) -> tuple[str, Html]:
+        from logitherm.show.html_text import text_html
 
-    def to_html(self) -> str:
-        """A whole page that colours the words by probability, entropy and T; without details, the words alone."""
-        return page(f"Text from {self.recipe}", text_html(self.to_dict()))
+        return f"Text from {self.recipe}", text_html(self.to_dict())
 
-    def plot(self, dark: bool = False) -> Figure:
-        """Over the words: the leading probabilities, T and the entropy, as a matplotlib figure.
+    def _figure(self, dark: bool) -> Figure:
+        from logitherm.show.figure_text import text_figure
 
-        Raises OutputError without details, BackendUnavailable without matplotlib.
-        """
         return text_figure(self.to_dict(), dark)
 
 
@@ -207,8 +213,10 @@ class Run:
         self._ends = [StopStrings(limits.stop) for _ in prompts]
         self._characters = [Detokeniser() for _ in prompts]
         seeds = start.seed.tolist()
-        self.texts = [Generation(p, s, str(sampler)) for p, s in zip(prompts, seeds, strict=True)]
-        self._recorder = Recorder(save, model, self._sampler, prompts, start, save_top) if save else None
+        self.texts = [
+            Generation(p, s, str(sampler), chat=chat, system=system) for p, s in zip(prompts, seeds, strict=True)
+        ]
+        self._recorder = Recorder(save, model, self._sampler, prompts, start, save_top, chat, system) if save else None
         self._going = self._go()
 
     def __iter__(self) -> Iterator[Piece]:
@@ -221,11 +229,14 @@ class Run:
             text.text += ends.flush()
 
     def _go(self) -> Generator[Piece, None, None]:
+        if self._recorder is None:
+            yield from self._draw()
+            return
+        self._recorder.open()
         try:
             yield from self._draw()
         finally:
-            if self._recorder:
-                self._recorder.close([text.stop for text in self.texts])
+            self._recorder.close([text.stop for text in self.texts])
 
     def _draw(self) -> Generator[Piece, None, None]:
         batch = self._batch

@@ -45,7 +45,9 @@ def load_model(name: str | Path | None = None, *, dtype: str = "auto", device: s
     Raises ModelError if there is no such model, BackendUnavailable if a package or device that it needs is missing,
     RecipeError for a dtype or device that is none, or that the model does not take.
     """
-    return _load(DEFAULT if name is None else str(name), dtype, device)
+    text = DEFAULT if name is None else str(name)
+    known = text in [k.name for k in KNOWN]
+    return _load(str(Path(text).resolve()) if not known and Path(text).is_dir() else text, dtype, device)
 
 
 @cache
@@ -77,6 +79,8 @@ def _hugging_face(name: str) -> bool:
         return False
     if Path(name).is_dir():
         return (Path(name) / "config.json").is_file() and not (Path(name) / "model.onnx").is_file()
+    if Path(name).is_file():
+        raise ModelError(f"a model is a name or a folder; {name!r} is a file")
     if name.startswith((".", "~", "/")) or name.count("/") > 1 or "\\" in name:
         raise ModelError(f"there is no folder {name!r}")
     if get_close_matches(name, known, cutoff=CLOSE):  # nobody should wait for a hub to hear of a slip of the finger

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from hashlib import sha256
 from inspect import signature
+from logging import ERROR, getLogger
 from pathlib import Path
 from typing import Any
 
@@ -61,10 +62,10 @@ class TransformersModel:
 
     @cached_property
     def fingerprint(self) -> str:
-        """The SHA-256 of its weights, by name, in the dtype that it computes in."""
-        digest = sha256()
+        """The SHA-256 of its tokens and of its weights by name, in the dtype that it computes in."""
+        digest = sha256("\n".join(map(repr, map(self.vocabulary.bytes_of, range(self.vocabulary.size)))).encode())
         for name, weights in sorted(self._model.state_dict().items()):
-            digest.update(name.encode())
+            digest.update(f"{name} {weights.dtype} {tuple(weights.shape)}".encode())
             digest.update(weights.detach().cpu().flatten().view(torch.uint8).numpy())
         return digest.hexdigest()
 
@@ -163,6 +164,9 @@ def _loaded(name: str, dtype: Any) -> tuple[Any, Any]:
 def _quiet(bars: bool) -> Iterator[None]:
     """Keep transformers' advice off standard error, and its progress bars too unless there may be a download."""
     level, shown = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    hub = getLogger("huggingface_hub")  # which tells of every attempt to reach the hub
+    told = hub.level
+    hub.setLevel(ERROR)
     logging.set_verbosity_error()
     if not bars:
         logging.disable_progress_bar()
@@ -170,6 +174,7 @@ def _quiet(bars: bool) -> Iterator[None]:
         yield
     finally:
         logging.set_verbosity(level)
+        hub.setLevel(told)
         if shown:
             logging.enable_progress_bar()
 
@@ -192,4 +197,4 @@ def _ends(model: Any, config: Any, tokenizer: Any, width: int) -> list[int]:
     generation = getattr(model, "generation_config", None)
     said = (config.eos_token_id, getattr(generation, "eos_token_id", None), tokenizer.eos_token_id)
     ids = {i for ids in said if ids is not None for i in ([ids] if isinstance(ids, int) else ids)}
-    return sorted(i for i in ids if i < width)
+    return sorted(i for i in ids if 0 <= i < width)

@@ -10,12 +10,11 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from logitherm.errors import RecipeError, TraceError
+from logitherm.errors import LogithermError, TraceError
 from logitherm.recipe import parse
 from logitherm.recording.logits import unpack
 from logitherm.sampler import Sampler
@@ -26,12 +25,17 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Prompt:
-    """Where a text began: its prompt, the prompt's ids, its seed, and its row, which per-row parameters follow."""
+    """Where a text began: its prompt, the prompt's ids, its seed, and its row, which per-row parameters follow.
+
+    chat, system: whether the prompt was a user's message, and the system message before it.
+    """
 
     prompt: str
     ids: tuple[int, ...]
     seed: int
     row: int
+    chat: bool
+    system: str | None
 
 
 @dataclass(frozen=True)
@@ -100,23 +104,35 @@ class Recording:
 
         Whatever the sampler would draw, the text goes on with the stored token. TraceError if there is no such text.
         """
-        if not 0 <= text < len(self.head.texts):
-            raise TraceError(f"text must be in [0, {len(self.head.texts) - 1}]; got {text}")
-        chain, prompt = sampler or self.head.sampler, self.head.texts[text]
-        state = chain.start([prompt.ids], [prompt.seed], [prompt.row])
-        for entry in self.entries:
-            if entry.text == text:
-                logits = _row(entry, self.head)
-                yield entry, logits, state
+        if isinstance(text, bool) or not isinstance(text, int) or not 0 <= text < len(self.head.texts):
+            raise TraceError(f"text must be a whole number in [0, {len(self.head.texts) - 1}]; got {text!r}")
+        chain = sampler or self.head.sampler
+        state = begin(chain, self.head.texts[text])
+        for entry in self._of_text.get(text, ()):
+            logits = _row(entry, self.head)
+            yield entry, logits, state
+            try:
                 state = chain.observe(logits, state, [entry.token]).state
+            except LogithermError as error:
+                raise TraceError(f"line {entry.line}: {error}") from None
+
+    @cached_property
+    def _of_text(self) -> dict[int, list[Entry]]:
+        found: dict[int, list[Entry]] = {}
+        for entry in self.entries:
+            found.setdefault(entry.text, []).append(entry)
+        return found
 
     def logits(self, text: int = 0) -> np.ndarray:
-        """(tokens, vocabulary) float64: the model's own logits at each token of a text."""
+        """(tokens, vocabulary) float64: the model's own logits at each token of a text.
+
+        Where the file keeps only the largest, the others are what their summary makes of them.
+        """
         return np.concatenate([np.zeros((0, self.head.vocabulary)), *(row for _, row, _ in self.steps(text))])
 
     def scores(self, text: int = 0) -> np.ndarray:
         """(tokens, vocabulary) float64: the logits after all rules, -inf where removed."""
-        after = (self.head.sampler.apply(row, state) for _, row, state in self.steps(text))
+        after = (_shaped(self.head.sampler, entry, row, state) for entry, row, state in self.steps(text))
         return np.concatenate([np.zeros((0, self.head.vocabulary)), *after])
 
     @cached_property
@@ -127,11 +143,12 @@ class Recording:
 
 def seal(content: Mapping[str, Any], before: str) -> tuple[str, str]:
     """A line of the file and its digest, which the next line continues."""
-    digest = _digest(content, before)
+    digest = digest_of(content, before)
     return json.dumps({**content, "digest": digest}, ensure_ascii=False, allow_nan=False) + "\n", digest
 
 
-def _digest(content: Mapping[str, Any], before: str) -> str:
+def digest_of(content: Mapping[str, Any], before: str) -> str:
+    """The digest of a line's content after a line of that digest."""
     text = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     return hashlib.blake2b((before + text).encode(errors="backslashreplace"), digest_size=16).hexdigest()
 
@@ -146,89 +163,20 @@ def entry_line(entry: Entry) -> dict[str, Any]:
     return {name: value for name, value in vars(entry).items() if name != "line"}
 
 
-def load_trace(path: str | Path) -> Recording:
-    """A trace file, read: `generate(save_trace=…)` makes one.
-
-    What was changed in it is noted, not refused. Raises TraceError if it cannot be understood at all.
-    """
-    lines = _lines(Path(path))
-    if not lines or lines[0][0].get("logitherm_trace") != FORMAT:
-        raise TraceError(
-            f"{path} is no trace file of format {FORMAT}; `logitherm generate --save-trace FILE` makes one"
-        )
-    bent = tuple(number for number, (_, intact) in enumerate(lines, 1) if not intact)
-    head = _head(lines[0][0])
-    ended = "stops" in lines[-1][0]
-    entries = tuple(
-        _entry(content, head, number) for number, (content, _) in enumerate(lines[1 : -1 if ended else None], 2)
-    )
-    stops = tuple(map(str, lines[-1][0]["stops"])) if ended else None
-    return Recording(head, entries, stops, bent)
-
-
-def _lines(path: Path) -> list[tuple[dict[str, Any], bool]]:
-    """Each line's content and whether its digest is right; a last line that was not written to its end is left out."""
+def begin(sampler: Sampler, prompt: Prompt) -> State:
+    """The state of a text before its first token; TraceError if the sampler cannot start there."""
     try:
-        written = path.read_text("utf-8").split("\n")
-    except UnicodeDecodeError:
-        raise TraceError(f"{path} is no trace file: it is not UTF-8 text") from None
-    except OSError as error:
-        raise TraceError(f"cannot read the trace file {path}: {error.strerror or error}") from None
-    found, before = [], ""
-    for number, text in enumerate(written[:-1], 1):
-        try:
-            content = json.loads(text)
-            stated = content.pop("digest")
-            intact = stated == _digest(content, before)
-        except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
-            raise TraceError(f"{path}, line {number}: not a JSON object with a digest") from None
-        found.append((content, intact))
-        before = str(stated)
-    return found
+        return sampler.start([prompt.ids], [prompt.seed], [prompt.row])
+    except LogithermError as error:
+        raise TraceError(f"line 1, the head: {error}") from None
 
 
-def _head(content: Mapping[str, Any]) -> Head:
+def _shaped(sampler: Sampler, entry: Entry, row: np.ndarray, state: State) -> np.ndarray:
     try:
-        texts = tuple(
-            Prompt(str(t["prompt"]), tuple(map(_whole, t["ids"])), _whole(t["seed"]), _whole(t["row"]))
-            for t in content["texts"]
-        )
-        head = Head(
-            logitherm=str(content["logitherm"]),
-            recipe=str(content["recipe"]),
-            model=str(content["model"]),
-            fingerprint=None if content["fingerprint"] is None else str(content["fingerprint"]),
-            vocabulary=_whole(content["vocabulary"]),
-            eos=tuple(map(_whole, content["eos"])),
-            top=None if content["top"] is None else _whole(content["top"]),
-            texts=texts,
-        )
-        assert head.sampler
-    except (KeyError, TypeError, ValueError) as error:
-        what = f"lacks {error}" if isinstance(error, KeyError) else str(error)
-        raise TraceError(f"line 1, the head: {what}") from None
-    return head
-
-
-def _entry(content: Mapping[str, Any], head: Head, number: int) -> Entry:
-    try:
-        entry = Entry(
-            text=_whole(content["text"]),
-            position=_whole(content["position"]),
-            token=_whole(content["token"]),
-            u=_number(content["u"]),
-            raw_p=_number(content["raw_p"]),
-            final_p=_number(content["final_p"]),
-            logits=content["logits"],
-            names={str(_whole(int(token))): str(name) for token, name in content["names"].items()},
-            line=number,
-        )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        what = f"lacks {error}" if isinstance(error, KeyError) else str(error)
-        raise TraceError(f"line {number}: {what}") from None
-    if entry.text >= len(head.texts) or entry.token >= head.vocabulary:
-        raise TraceError(f"line {number}: there is no such text or token")
-    return entry
+        shaped: np.ndarray = sampler.apply(row, state)
+    except LogithermError as error:
+        raise TraceError(f"line {entry.line}: {error}") from None
+    return shaped
 
 
 def _row(entry: Entry, head: Head) -> np.ndarray:
@@ -236,15 +184,3 @@ def _row(entry: Entry, head: Head) -> np.ndarray:
         return unpack(entry.logits, head.vocabulary)[None]
     except TraceError as error:
         raise TraceError(f"line {entry.line}: {error}") from None
-
-
-def _whole(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise RecipeError(f"a whole number >= 0 is needed; got {value!r}")
-    return value
-
-
-def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise RecipeError(f"a number is needed; got {value!r}")
-    return float(value)

@@ -32,7 +32,7 @@ def pack(row: np.ndarray, top: int | None = None, token: int = 0) -> dict[str, A
 
 
 def unpack(data: Any, size: int) -> np.ndarray:
-    """The row again, float64; tokens of a summary share its mass equally.
+    """The row again, float64. As many tokens as a summary counts, those of the lowest ids, share its mass equally.
 
     Raises TraceError if the data is no such row of `size` logits that a token can be drawn from.
     """
@@ -46,7 +46,10 @@ def unpack(data: Any, size: int) -> np.ndarray:
             raise TraceError("logits' ids must rise, one for each of the largest")
         if len(ids) >= size or (len(ids) and (ids[0] < 0 or ids[-1] >= size)):
             raise TraceError(f"logits' ids must be fewer than {size}, and in [0, {size})")
-        row = np.full(size, _share(data["rest"], size - len(ids)))
+        row = np.full(size, -np.inf)
+        others = np.setdiff1d(np.arange(size), ids, assume_unique=True)
+        count, share = _shared(data["rest"], len(others))
+        row[others[:count]] = share
         row[ids] = largest
     if row.shape != (size,):
         raise TraceError(f"logits must be {size} numbers; got {row.size}")
@@ -55,13 +58,25 @@ def unpack(data: Any, size: int) -> np.ndarray:
     return row
 
 
-def _share(rest: Any, tokens: int) -> float:
-    mass = rest.get("logsumexp") if isinstance(rest, Mapping) else rest
-    if mass is None:
-        return -np.inf
-    if isinstance(mass, bool) or not isinstance(mass, int | float):
-        raise TraceError(f"logits' rest must have a logsumexp; got {rest!r}")
-    return float(mass - np.log(tokens))
+def stored(data: Mapping[str, Any], token: int) -> bool:
+    """Whether a token's logit is kept singly, in data that `unpack` has read."""
+    return "all" in data or bool((_read(data["ids"]) == token).any())
+
+
+def _shared(rest: Any, tokens: int) -> tuple[int, float]:
+    """How many of so many tokens a summary counts, and the logit that each of them gets."""
+    try:
+        count, mass = rest["count"], rest["logsumexp"]
+        if (
+            isinstance(count, bool)
+            or not isinstance(count, int)
+            or not 0 <= count <= tokens
+            or (mass is None) == (count > 0)
+        ):
+            raise ValueError
+        return count, float(mass) - float(np.log(count)) if count else -np.inf
+    except (TypeError, KeyError, ValueError, OverflowError):
+        raise TraceError(f"logits' rest must have a count of at most {tokens} and a logsumexp; got {rest!r}") from None
 
 
 def _write(values: np.ndarray) -> dict[str, str]:

@@ -8,26 +8,30 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from math import exp
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from rich.console import Console, ConsoleOptions, RenderResult
 
 from logitherm.arrays import NEG_INF, log_softmax
 from logitherm.errors import LogitsError, RecipeError, TraceError
-from logitherm.recording.form import Recording, load_trace
+from logitherm.recording.form import Recording
+from logitherm.recording.logits import stored
+from logitherm.recording.reading import load_trace
 from logitherm.rng import uniform
 from logitherm.sampler import Sampler
 from logitherm.show.replay import replayed
-from logitherm.show.table import plain
+from logitherm.show.shown import Printed
 from logitherm.state import State
 from logitherm.trace import Trace, trace
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 VERSION = 1
 """Of the JSON form of a replay."""
 
 SAME = 1e-9
-"""Probabilities closer than this are called the same."""
+"""Probabilities that differ by less than this part of themselves are called the same."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +40,12 @@ class Replayed:
 
     old_p, p: its probability under the recipe that drew it, and under the other.
     fate:     "impossible", "less likely", "same" or "likelier".
-    u:        the number that drew it, and draws under the other recipe too.
-    drawn, drawn_text: what that would draw now; None if the other recipe leaves nothing (`fate` is "impossible").
-    exact:    whether all the logits of the step are stored; if not, a summary stands for the smallest.
+    u:        the number that the seed gives, which drew it and draws under the other recipe too.
+    kept:     how many tokens the other recipe leaves; 0 makes every token impossible.
+    drawn, drawn_text: what that number would draw now; None if nothing is left, or one that the file keeps in a summary
+              only.
+    exact:    whether all the logits of the step are stored; if not, a summary stands for the smallest, and what the
+              other recipe makes of these may be far off.
     """
 
     position: int
@@ -48,13 +55,14 @@ class Replayed:
     p: float
     fate: str
     u: float
+    kept: int
     drawn: int | None
     drawn_text: str | None
     exact: bool
 
 
 @dataclass(frozen=True)
-class Replay:
+class Replay(Printed):
     """One text of a trace file under another recipe. Prints as a table; `to_dict` is the JSON form.
 
     parts_at: the first position at which it draws another token, from where a text of its own would differ; None if
@@ -62,6 +70,7 @@ class Replay:
     """
 
     prompt: str
+    chat: bool
     seed: int
     recipe: str
     other: str
@@ -76,29 +85,24 @@ class Replay:
         """Plain data: version 1 of the form."""
         return {"version": VERSION, **asdict(self), "parts_at": self.parts_at}
 
-    def __str__(self) -> str:
-        """The table as plain text of the terminal's width."""
-        return plain(self)
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield from replayed(self.to_dict(), options.max_width)
+    def _tables(self, width: int) -> Iterator[RenderableType]:
+        yield from replayed(self.to_dict(), width)
 
 
 class Ends:
-    """What rules may ask of the vocabulary of a recorded model: its size, its ends, and the tokens that are named."""
+    """What rules may ask of the vocabulary of a recorded model: its size and its ends; its tokenizer is not there."""
 
     def __init__(self, recording: Recording) -> None:
         self.size = recording.head.vocabulary
         self.eos = recording.head.eos
-        self._names = recording.names
 
     def encode(self, text: str) -> list[int]:
-        """Not known: a trace file holds no tokenizer."""
+        """Not known."""
         raise RecipeError(f"a trace file holds no tokenizer; this recipe needs the ids of {text!r}")
 
     def bytes_of(self, token: int) -> bytes:
-        """The bytes of a token that the file names; none of others."""
-        return self._names.get(token, "").encode()
+        """Not known: the file's names are for people, and not of all tokens."""
+        raise RecipeError(f"a trace file holds no tokenizer; this recipe needs the bytes of token {token}")
 
 
 def replay(path: str | Path, other: Sampler, text: int = 0) -> Replay:
@@ -113,7 +117,7 @@ def replay(path: str | Path, other: Sampler, text: int = 0) -> Replay:
     bound = other.bind(Ends(recording))
     tokens = tuple(_tokens(recording, text, bound))
     prompt = recording.head.texts[text]
-    return Replay(prompt.prompt, prompt.seed, recording.head.recipe, str(bound), tokens)
+    return Replay(prompt.prompt, prompt.chat, prompt.seed, recording.head.recipe, str(bound), tokens)
 
 
 def recall(path: str | Path, step: int, text: int = 0, other: Sampler | None = None, top: int = 10) -> Trace:
@@ -135,7 +139,9 @@ def recall(path: str | Path, step: int, text: int = 0, other: Sampler | None = N
 def _tokens(recording: Recording, text: int, other: Sampler) -> Iterator[Replayed]:
     names = recording.names
     for entry, logits, state in recording.steps(text, other):
-        log_p, drawn = _under(other, logits, state, entry.token)
+        log_p, kept, drawn = _under(other, logits, state, entry.token)
+        if drawn is not None and not stored(entry.logits, drawn):
+            drawn = None
         yield Replayed(
             int(state.position[0]),
             entry.token,
@@ -144,23 +150,24 @@ def _tokens(recording: Recording, text: int, other: Sampler) -> Iterator[Replaye
             exp(log_p),
             _fate(entry.final_p, log_p),
             float(uniform(state.seed, state.position)[0]),
+            kept,
             drawn,
             None if drawn is None else names.get(drawn),
             "all" in entry.logits,
         )
 
 
-def _under(other: Sampler, logits: np.ndarray, state: State, token: int) -> tuple[float, int | None]:
-    """The token's log-probability under the other recipe, and what that draws; -inf and None if it leaves nothing."""
+def _under(other: Sampler, logits: np.ndarray, state: State, token: int) -> tuple[float, int, int | None]:
+    """The token's log-probability under the other recipe, how many tokens that leaves, and which it draws."""
     try:
         step = other.step(logits, state)
     except LogitsError:
-        return NEG_INF, None
-    return float(log_softmax(step.final)[0, token]), int(step.tokens[0])
+        return NEG_INF, 0, None
+    return float(log_softmax(step.final)[0, token]), int(np.isfinite(step.final).sum()), int(step.tokens[0])
 
 
 def _fate(old: float, log_p: float) -> str:
     new = exp(log_p)
     if log_p == NEG_INF:
         return "impossible"
-    return "same" if abs(new - old) <= SAME else "likelier" if new > old else "less likely"
+    return "same" if abs(new - old) <= SAME * max(new, old) else "likelier" if new > old else "less likely"

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from logitherm.errors import LogitsError
-from logitherm.recording.form import Entry, Recording, load_trace
+from logitherm.errors import LogitsError, RecipeError, TraceError
+from logitherm.recording.form import Entry, Recording
+from logitherm.recording.reading import load_trace
 from logitherm.rng import uniform
 from logitherm.state import State, Step
 
@@ -90,15 +91,28 @@ def _of_lines(recording: Recording) -> Iterator[Finding]:
         yield Finding(line, None, None, "digest", f"{place} was changed: its digest is of something else")
     if recording.stops is not None and len(recording.stops) != len(recording.head.texts):
         yield Finding(last, None, None, "end", f"the end speaks of {len(recording.stops)} texts")
+        return
+    for text, stop in enumerate(recording.stops or ()):
+        tokens = [entry.token for entry in recording.entries if entry.text == text]
+        ended = bool(tokens) and tokens[-1] in recording.head.eos
+        if ended != (stop == "eos"):
+            told = "its last token is the model's end" if ended else "its last token is not the model's end"
+            yield Finding(last, text, len(tokens), "end", f"text {text} says that it stopped by {stop!r}; {told}")
 
 
 def _of_texts(recording: Recording) -> Iterator[Finding]:
     for text in range(len(recording.head.texts)):
+        ended = False
         for entry, logits, state in recording.steps(text):
+            if ended:
+                yield _finding(entry, "order", "the text goes on after the model's end")
+            ended = entry.token in recording.head.eos
             try:
                 step = recording.head.sampler.step(logits, state)
             except LogitsError as error:
                 yield _finding(entry, "logits", str(error))
+            except RecipeError as error:  # a recipe that speaks of tokens which are not there
+                raise TraceError(f"line {entry.line}: {error}") from None
             else:
                 yield from _of_token(entry, step, state, recording)
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from logitherm.arrays import numpy
-from logitherm.errors import RecipeError, TraceError
+from logitherm.errors import TraceError
 from logitherm.model import Model
+from logitherm.paths import unwritable
 from logitherm.recording.form import Entry, Head, Prompt, entry_line, head_line, seal
 from logitherm.recording.logits import pack, unpack
 from logitherm.rng import uniform
@@ -22,50 +23,56 @@ NAMED = 50
 """Of how many leading tokens each step keeps the texts, so that other recipes can be shown on it."""
 
 CLOSE = 1e-3
-"""How far the drawn token's probability may be off where a summary stands for the smaller logits."""
+"""By what part of itself the drawn token's probability may be off where a summary stands for the smaller logits."""
 
 
 def writable(path: Path) -> None:
     """TraceError if no file can be written there; nothing is written yet."""
-    if path.is_dir() or not path.parent.is_dir():
-        why = "it is a folder" if path.is_dir() else f"there is no folder {path.parent}"
+    if why := unwritable(path):
         raise TraceError(f"cannot write the trace file {path}: {why}")
 
 
 class Recorder:
     """A trace file in the making.
 
-    path:    the file; one that is there is replaced.
+    path:    the file; one that is there is replaced by `open`.
     sampler: bound to the model.
     start:   the state before the first token, one row a text.
     top:     keep so many of the largest logits of a step and a summary of the rest, or more where these would not give
-             the same token, with its probability to within 0.001. None keeps all, and so does a recipe with memory,
-             whose small errors would add up.
+             the same token, with its probability to within a thousandth of itself. None keeps all, and so does a recipe
+             with memory, whose small errors would add up.
     """
 
     def __init__(
-        self, path: Path, model: Model, sampler: Sampler, prompts: Sequence[str], start: State, top: int | None = None
+        self,
+        path: Path,
+        model: Model,
+        sampler: Sampler,
+        prompts: Sequence[str],
+        start: State,
+        top: int | None = None,
+        chat: bool = False,
+        system: str | None = None,
     ) -> None:
-        if top is not None and top < 1:
-            raise RecipeError(f"the number of logits to keep must be a whole number >= 1; got {top}")
+        self._path = path
         self._model = model
         self._sampler = sampler
         self._top = top if all(memory is None for memory in start.memory) else None
         self._named: set[int] = set()
-        texts = tuple(
-            Prompt(prompt, tuple(ids.tolist()), seed, row)
-            for prompt, ids, seed, row in zip(
-                prompts, start.tokens, start.seed.tolist(), start.row.tolist(), strict=True
-            )
-        )
-        eos, size = tuple(model.vocabulary.eos), model.vocabulary.size
-        head = Head(__version__, str(sampler), model.name, model.fingerprint, size, eos, self._top, texts)
-        try:
-            self._file = path.open("w", encoding="utf-8", errors="backslashreplace", newline="\n")
-        except OSError as error:
-            raise TraceError(f"cannot write the trace file {path}: {error.strerror or error}") from None
+        rows = zip(prompts, start.tokens, start.seed.tolist(), start.row.tolist(), strict=True)
+        texts = tuple(Prompt(prompt, tuple(ids.tolist()), seed, row, chat, system) for prompt, ids, seed, row in rows)
+        eos, size = tuple(int(token) for token in model.vocabulary.eos), int(model.vocabulary.size)
+        fingerprint = getattr(model, "fingerprint", None)  # a model that somebody wrote may not have one
+        self._head = Head(__version__, str(sampler), model.name, fingerprint, size, eos, self._top, texts)
         self._digest = ""
-        self._write(head_line(head))
+
+    def open(self) -> None:
+        """Begin the file. TraceError if it cannot be written."""
+        try:
+            self._file = self._path.open("w", encoding="utf-8", errors="backslashreplace", newline="\n")
+        except OSError as error:
+            raise self._failed(error) from None
+        self._write(head_line(self._head))
 
     def step(self, texts: Sequence[int], step: Step, before: State) -> None:
         """The tokens of one step, one for each of the texts that it was taken for."""
@@ -80,8 +87,10 @@ class Recorder:
 
     def close(self, stops: Sequence[str]) -> None:
         """The texts are at their end, or are left as they are."""
-        self._write({"stops": list(stops)})
-        self._file.close()
+        try:
+            self._write({"stops": list(stops)})
+        finally:
+            self._file.close()
 
     def _kept(self, row: np.ndarray, before: State, token: int, p: float) -> tuple[dict[str, object], float]:
         """The logits to keep, from `top` upwards in doublings until they give the same token, and what p they give."""
@@ -90,7 +99,7 @@ class Recorder:
             kept = pack(row, top, token)
             step = self._sampler.step(unpack(kept, len(row))[None], before)
             found = float(np.exp(step.final_logprobs[0]))
-            if int(step.tokens[0]) == token and abs(found - p) <= CLOSE:
+            if int(step.tokens[0]) == token and abs(found - p) <= CLOSE * p:
                 return kept, found
             top *= 2
         return pack(row), p
@@ -102,6 +111,13 @@ class Recorder:
         return {str(i): label(self._model.vocabulary, i) for i in sorted(new)}
 
     def _write(self, content: dict[str, object]) -> None:
-        line, self._digest = seal(content, self._digest)
-        self._file.write(line)
-        self._file.flush()
+        line, digest = seal(content, self._digest)
+        try:
+            self._file.write(line)
+            self._file.flush()
+        except OSError as error:
+            raise self._failed(error) from None
+        self._digest = digest
+
+    def _failed(self, error: OSError) -> TraceError:
+        return TraceError(f"cannot write the trace file {self._path}: {error.strerror or error}")

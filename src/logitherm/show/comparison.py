@@ -9,10 +9,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import RenderableType
 from rich.text import Text
 
-from logitherm.show.table import NARROW, Column, number, printable, table, visible
+from logitherm.show.table import GAP, Column, number, printable, table, visible
 
 BESIDE = 36
 """Texts stand side by side where each gets so many cells."""
@@ -32,7 +33,8 @@ def compared(data: Mapping[str, Any], width: int) -> Iterator[RenderableType]:
     """A comparison as tables that fit into `width` columns."""
     if data["prompt"] is not None:
         yield Text.assemble(("prompt  ", "dim"), printable(data["prompt"], breaks=False))
-    raw = f"{data['raw']['kept']:,} tokens, {number(data['raw']['entropy'])} nats"
+    kept = data["raw"]["kept"]
+    raw = f"{kept:,} token{'s' * (kept != 1)}, {number(data['raw']['entropy'])} nats"
     yield Text.assemble(("seed    ", "dim"), f"{data['seed']}", ("  before any rule  ", "dim"), raw)
     yield ""
     yield _recipes(data, width)
@@ -60,25 +62,28 @@ def _headings(data: Mapping[str, Any]) -> list[str]:
 
 def _recipes(data: Mapping[str, Any], width: int) -> RenderableType:
     """A row a recipe. Against the first: how many tokens it lost and won, the two divergences, the total variation."""
-    wide, named = width >= NARROW, not data["varied"]
+    named = not data["varied"]
     heated = any(recipe["temperature"] is not None for recipe in data["recipes"])
-    heat = wide and heated and data["varied"] != "temperature"
+    heat = heated and data["varied"] != "temperature"
     cut = any(d and d["only_first"] + d["only_this"] for d in data["differences"])
-    columns = [Column(data["varied"] or "", "right"), *([Column("recipe", fit="wrap")] if named else [])]
-    columns += [Column("kept", "right"), *([Column("nats", "right")] if wide else [])]
-    columns += [Column("T", "right")] if heat else []
-    columns += [Column("draws", fit="cut" if named else "whole"), *([Column("lost, won", "right")] if cut else [])]
-    columns += ([Column("KL", "right"), Column("back", "right")] if wide else []) + [Column("TV", "right")]
+    columns = [Column(_short(data), "right"), *([Column("recipe", fit="wrap")] if named else [])]
+    columns += [Column("kept", "right"), Column("nats", "right", rank=2)]
+    columns += [Column("T", "right", rank=3)] if heat else []
+    columns += [Column("draws", fit="cut"), *([Column("lost, won", "right", rank=1)] if cut else [])]
+    columns += [Column("KL", "right", rank=4), Column("back", "right", rank=4), Column("TV", "right")]
     rows = []
     for heading, recipe, d in zip(_headings(data), data["recipes"], data["differences"], strict=True):
         drawn = recipe["drawn"]
-        row = [heading, *([recipe["label"]] if named else []), f"{recipe['kept']:,}"]
-        row += [number(recipe["entropy"])] if wide else []
+        row = [heading, *([recipe["label"]] if named else []), f"{recipe['kept']:,}", number(recipe["entropy"])]
         row += [number(recipe["temperature"])] if heat else []
         row += [visible(drawn["text"], drawn["id"]), *([_counts(d)] if cut else [])]
-        row += [_divergence(d, kl) for kl in ("kl", "kl_back")] if wide else []
-        rows.append([*row, number(d["tv"]) if d else ""])
+        rows.append([*row, *(_divergence(d, kl) for kl in ("kl", "kl_back")), number(d["tv"]) if d else ""])
     return table(columns, rows, width)
+
+
+def _short(data: Mapping[str, Any]) -> str:
+    """The varied parameter without its rule, over a column of values."""
+    return str(data["varied"] or "").rpartition(".")[2]
 
 
 def _counts(difference: Mapping[str, Any] | None) -> str:
@@ -105,22 +110,32 @@ def _alone(data: Mapping[str, Any]) -> Iterator[RenderableType]:
 def _tokens(data: Mapping[str, Any], width: int) -> Iterator[RenderableType]:
     """A row a token, a column a recipe; as many columns in one table as fit, the others in tables below it."""
     names = [visible(token["text"], token["id"]) for token in data["tokens"]]
-    headings = _headings(data)
-    room = max(1, (width - max(map(len, names)) - 9) // (max(5, *map(len, headings)) + 2))
-    for start in range(0, len(headings), room):
-        places = range(start, min(start + room, len(headings)))
-        columns = [Column("token"), Column("raw", "right"), *(Column(headings[i], "right") for i in places)]
-        rows: list[list[str | Text]] = []
-        for name, token in zip(names, data["tokens"], strict=True):
-            cells = [_cell(token, data["recipes"][i], i) for i in places]
-            rows.append([name, number(token["raw_p"]), *cells])
-        yield table(columns, rows, width)
-        if places[-1] + 1 < len(headings):
+    raw = [number(token["raw_p"]) for token in data["tokens"]]
+    cells = [[_cell(token, recipe, i) for token in data["tokens"]] for i, recipe in enumerate(data["recipes"])]
+    columns = zip(_headings(data), cells, strict=True)
+    needs = [max(len(str(cell)) for cell in [heading, *column]) for heading, column in columns]
+    room = width - max(map(cell_len, names), default=0) - max(map(len, raw), default=0) - GAP
+    for place, group in enumerate(_groups(needs, room)):
+        if place:
             yield ""
+        heads = [Column("token"), Column("raw", "right"), *(Column(_headings(data)[i], "right") for i in group)]
+        yield table(heads, zip(names, raw, *(cells[i] for i in group), strict=True), width)
+
+
+def _groups(needs: Sequence[int], room: int) -> Iterator[list[int]]:
+    """The columns in their order, in groups that each need no more than the room; a group holds one at least."""
+    group: list[int] = []
+    for i in range(len(needs)):
+        if group and sum(needs[j] + GAP for j in [*group, i]) > room:
+            yield group
+            group = []
+        group.append(i)
+    if group:
+        yield group
 
 
 def _cell(token: Mapping[str, Any], recipe: Mapping[str, Any], place: int) -> Text:
-    p, drawn = token["p"][place], recipe["drawn"]["id"] == token["id"]
+    p, drawn = token["final_p"][place], recipe["drawn"]["id"] == token["id"]
     return Text(number(p) if p is not None else "✗", "bold green" if drawn else "dim" if p is None else "")
 
 
@@ -155,17 +170,24 @@ def _body(tokens: Sequence[Mapping[str, Any]], parts_at: int | None) -> Text:
 def _measures(data: Mapping[str, Any], width: int) -> Iterator[RenderableType]:
     """A row a recipe: the mean of each measure, and under it the interval if there are several texts."""
     recipes = [recipe for recipe in data["recipes"] if recipe["measures"]]
-    names = MEASURES if width >= NARROW else SHORT
-    known = [name for name in names if name in recipes[0]["measures"]]
-    columns = [Column(data["varied"] or "", "right"), *(Column(names[name], "right") for name in known)]
-    rows: list[list[str | Text]] = [
-        [heading, *(_interval(recipe["measures"].get(name), width >= NARROW) for name in known)]
-        for heading, recipe in zip(_headings(data), recipes, strict=False)
-    ]
-    yield table(columns, rows, width)
+    known = [name for name in MEASURES if name in recipes[0]["measures"]]
+    full, means = (
+        [[_interval(recipe["measures"].get(name), wide) for name in known] for recipe in recipes]
+        for wide in (True, False)
+    )
+    need = sum(max(max(map(len, str(row[i]).split("\n"))) for row in full) + GAP for i in range(len(known)))
+    wide = max(len(_short(data)), *map(len, _headings(data))) + need <= width
+    names = MEASURES if wide else SHORT
+    columns = [Column(_short(data), "right"), *(Column(names[name], "right") for name in known)]
+    lines = full if wide else means
+    yield table(columns, [[h, *line] for h, line in zip(_headings(data), lines, strict=False)], width)
     texts = len(recipes[0]["texts"])
+    failed = sum(text["error"] is not None for recipe in data["recipes"] for text in recipe["texts"])
+    if failed:
+        yield Text(f"{failed} texts ended with an error and are not counted", "yellow")
     if texts > 1:
-        yield Text(f"means of {texts} texts" + (", with 95 % intervals" if width >= NARROW else ""), "dim")
+        intervals = wide and any(m["low"] is not None for m in recipes[0]["measures"].values())
+        yield Text(f"means of {texts} texts" + (", with 95 % intervals" if intervals else ""), "dim")
 
 
 def _interval(found: Mapping[str, Any] | None, wide: bool) -> Text:

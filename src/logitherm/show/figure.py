@@ -155,7 +155,9 @@ def _glyphs() -> frozenset[int]:
 def describe(axes: Axes, title: str, note: str) -> None:
     """A title on the left, in lines of TITLE characters at most, and below it a smaller line."""
     axes.set_title(fill(drawable(title), TITLE) + "\n", loc="left", fontweight="bold")
-    axes.text(0, 1.03, drawable(note), transform=axes.transAxes, va="bottom", fontsize=8, alpha=0.85)
+    axes.annotate(  # in points, as far from the axes as the title is
+        drawable(note), (0, 1), (0, 5), "axes fraction", "offset points", va="bottom", fontsize=8, alpha=0.85
+    )
 
 
 def write(figure: Figure, path: Path) -> None:

@@ -62,7 +62,7 @@ def comparison_figure(comparison: Mapping[str, Any], dark: bool = False) -> Figu
     for place, recipe in enumerate(comparison["recipes"]):
         drawn = ids.index(recipe["drawn"]["id"]) if recipe["drawn"]["id"] in ids else None
         note = _note(recipe["kept"], recipe["entropy"], recipe["temperature"])
-        panels.append(Panel(title(comparison, recipe), note, [t["p"][place] for t in tokens], raw, drawn))
+        panels.append(Panel(title(comparison, recipe), note, [t["final_p"][place] for t in tokens], raw, drawn))
     return _draw(words, panels, dark)
 
 

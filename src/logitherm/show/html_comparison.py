@@ -44,7 +44,7 @@ def comparison_html(comparison: Mapping[str, Any]) -> Html:
 
 def _largest(comparison: Mapping[str, Any]) -> float:
     """The largest probability listed, so that all recipes share one scale."""
-    listed = [p for t in comparison["tokens"] for p in (t["raw_p"], *t["p"]) if p is not None]
+    listed = [p for t in comparison["tokens"] for p in (t["raw_p"], *t["final_p"]) if p is not None]
     return max(listed, default=1.0) or 1.0
 
 
@@ -53,10 +53,10 @@ def _tokens(comparison: Mapping[str, Any]) -> Html:
     rows = []
     for t in comparison["tokens"]:
         cells = [figure_cell(t["raw_p"], t["raw_p"] / most)]
-        for recipe, p in zip(recipes, t["p"], strict=True):
+        for recipe, p in zip(recipes, t["final_p"], strict=True):
             gone = f"removed by {recipe['recipe']}"
             cells.append(gone_cell(gone) if p is None else figure_cell(p, p / most, title=recipe["recipe"]))
-        head = tag("th", token(t["text"], t["id"], all(p is None for p in t["p"])), scope="row")
+        head = tag("th", token(t["text"], t["id"], all(p is None for p in t["final_p"])), scope="row")
         rows.append(tag("tr", head, *cells))
     heads = ["token", "p, raw", *(title(comparison, recipe) for recipe in recipes)]
     return table("Probabilities under each recipe. ✗ marks what it removed.", heads, rows, {"token"})
@@ -80,7 +80,7 @@ def _recipe(name: str, recipe: Mapping[str, Any], difference: Mapping[str, Any] 
     cells = [tag("th", name, scope="row", title=recipe["recipe"]), figure_cell(recipe["temperature"])]
     cells += [count_cell(recipe["kept"]), figure_cell(recipe["entropy"]), figure_cell(exp(recipe["entropy"]))]
     drawn = recipe["drawn"]
-    cells += [tag("td", token(drawn["text"], drawn["id"])), figure_cell(drawn["p"])]
+    cells += [tag("td", token(drawn["text"], drawn["id"])), figure_cell(drawn["final_p"])]
     if difference is None:
         return tag("tr", *cells, tag("td", "the first", colspan=6, class_="faint"))
     cells += [count_cell(difference["only_first"]), count_cell(difference["only_this"])]
@@ -145,5 +145,6 @@ def _text(head: Html, text: Mapping[str, Any], first: str) -> Html:
             words[same + (words[same : same + 1] != "\n") :],
         ]
     ended = f"seed {text['seed']}, {len(text['tokens'])} tokens, stopped: {text['stop']}"
+    ended += f" ({text['error']})" if text["error"] else ""
     body = tag("p", *parts, class_="text", dir="auto")
     return tag("section", head, body, tag("p", ended, class_="faint note"))

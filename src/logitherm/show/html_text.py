@@ -21,16 +21,21 @@ def text_html(text: Mapping[str, Any]) -> Html:
     ended = f"seed {text['seed']}, {len(tokens)} token{'s' * (len(tokens) != 1)}, stopped: {text['stop']}"
     head.append(tag("p", ended + (f" ({text['error']})" if text.get("error") else ""), class_="faint"))
     if not tokens or any(t["final_p"] is None for t in tokens):
-        words = [tag("span", text["prompt"], class_="faint"), text["text"]]
+        words = [tag("span", _lead(text), class_="faint"), text["text"]]
         return drawing(*head, tag("p", *words, class_="text strip", dir="auto"))
     return drawing(*head, _chances(text), _entropies(tokens), _temperatures(tokens), _steps(tokens))
+
+
+def _lead(text: Mapping[str, Any]) -> str:
+    """The prompt, in a chat on lines of its own."""
+    return str(text["prompt"]) + ("\n\n" if text["chat"] else "")
 
 
 def _chances(text: Mapping[str, Any]) -> Html:
     """The prompt and the words, each with its step's numbers in a box that appears where a pointer or finger rests."""
     tokens = text["tokens"]
     words = _strip(tokens, lambda t: t["final_p"], "p", _tip)
-    prompt = tag("span", text["prompt"], class_="faint")
+    prompt = tag("span", _lead(text), class_="faint")
     strip = tag("p", prompt, words, class_="text strip", dir="auto")
     return tag("section", legend("p", "0", "1", "Probability with which each token was drawn"), strip)
 

@@ -28,11 +28,11 @@ def replayed(data: Mapping[str, Any], width: int) -> Iterator[RenderableType]:
     yield ""
     yield _summary(data)
     if not all(token["exact"] for token in data["tokens"]):
-        yield Text("~ only the largest logits of this step are stored; its numbers are near, not exact", "dim")
+        yield Text("~ only the largest logits are stored: what hangs on the others may be far off", "dim")
 
 
 def _text(data: Mapping[str, Any]) -> Text:
-    line = Text.assemble((printable(data["prompt"]), "dim"))
+    line = Text.assemble((printable(data["prompt"]) + ("\n\n" if data["chat"] else ""), "dim"))
     for token in data["tokens"]:
         line.append(printable(token["text"]), STYLES[token["fate"]])
     return line
@@ -45,20 +45,28 @@ def _table(data: Mapping[str, Any], width: int) -> RenderableType:
     rows = []
     for token in data["tokens"]:
         gone, parts = token["fate"] == "impossible", token["drawn"] != token["id"]
-        draws = "nothing is left" if token["drawn"] is None else visible(token["drawn_text"], token["drawn"])
+        near = "" if token["exact"] else "~"
         cells = [
             f"{token['position'] + 1}",
             visible(token["text"], token["id"]),
             number(token["old_p"]),
-            ("" if token["exact"] else "~") + ("✗" if gone else number(token["p"])),
+            near + ("✗" if gone else number(token["p"])),
             *([token["fate"]] if wide else []),
-            draws if parts else "the same",
+            near + _draws(token),
         ]
         style = STYLES[token["fate"]].replace(" strike", "")
         rows.append(
             [Text(cell, "" if parts and place == len(cells) - 1 else style) for place, cell in enumerate(cells)]
         )
     return table(columns, rows, width)
+
+
+def _draws(token: Mapping[str, Any]) -> str:
+    if token["drawn"] == token["id"]:
+        return "the same"
+    if token["drawn"] is None:
+        return "one of the smaller" if token["kept"] else "nothing is left"
+    return visible(token["drawn_text"], token["drawn"])
 
 
 def _summary(data: Mapping[str, Any]) -> str:

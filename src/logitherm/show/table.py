@@ -85,27 +85,40 @@ NARROW = 70
 
 
 class Column(NamedTuple):
-    """A column of a table. fit: "whole" keeps its width; "cut" (with …) and "wrap" (in lines) share what is left."""
+    """A column of a table.
+
+    fit:  "whole" keeps its width; "cut" (with …) and "wrap" (in lines) share what is left.
+    rank: columns of the highest rank are left out first where the table is too wide; those of 0 never are.
+    """
 
     heading: str
     side: Literal["left", "right"] = "left"
     fit: Literal["whole", "cut", "wrap"] = "whole"
+    rank: int = 0
 
 
 GAP = 2
 """Blank cells between columns."""
 
 
+LEAST = 8
+"""An elastic column gets so many cells at least."""
+
+
 def table(columns: Sequence[Column], rows: Iterable[Sequence[str | Text]], width: int) -> Table:
     """A plain table that fits into `width` cells; a row's cells are text, styled or not."""
     lines = [list(row) for row in rows]
     needs = [max(_cells(t) for t in [c.heading, *(line[i] for line in lines)]) for i, c in enumerate(columns)]
+    rank = max((c.rank for c in columns), default=0)
+    if rank and GAP * (len(columns) - 1) + sum(_least(n, c) for n, c in zip(needs, columns, strict=True)) > width:
+        kept = [i for i, c in enumerate(columns) if c.rank < rank]
+        return table([columns[i] for i in kept], [[line[i] for i in kept] for line in lines], width)
     elastic = [i for i, c in enumerate(columns) if c.fit != "whole"]
     left = width - GAP * (len(columns) - 1) - sum(n for i, n in enumerate(needs) if i not in elastic)
     for place, i in enumerate(
         sorted(elastic, key=lambda i: needs[i])
     ):  # short ones take what they need, long ones share
-        needs[i] = max(8, min(needs[i], left // (len(elastic) - place)))
+        needs[i] = max(LEAST, min(needs[i], left // (len(elastic) - place)))
         left -= needs[i]
     grid = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="dim")
     for c, need in zip(columns, needs, strict=True):
@@ -113,6 +126,10 @@ def table(columns: Sequence[Column], rows: Iterable[Sequence[str | Text]], width
     for line in lines:
         grid.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in line))  # data is no markup
     return grid
+
+
+def _least(need: int, column: Column) -> int:
+    return need if column.fit == "whole" else min(need, LEAST)
 
 
 def _cells(text: str | Text) -> int:
