@@ -61,7 +61,10 @@ class Ragged:
         room = self.places if need <= self.places else max(need + SPARE, 2 * self.places)
         base = self if free else self._copied(room)
         for buffer, new in zip(base.arrays, values, strict=True):
-            target, source = np.moveaxis(buffer, self.axis, 1), np.moveaxis(new, self.axis, 1)
+            if self.axis == 1:
+                target, source = buffer, new
+            else:
+                target, source = np.moveaxis(buffer, self.axis, 1), np.moveaxis(new, self.axis, 1)
             for row, (start, end) in enumerate(zip(self.lengths.tolist(), lengths.tolist(), strict=True)):
                 target[row, start:end] = source[row, : end - start]
         return type(self)(base.arrays, lengths, self.axis, self._written if free else None)

@@ -5,22 +5,26 @@ reorders it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
 
-from logitherm.arrays import Array, float64, numpy, top
+from logitherm.arrays import Array, float64, log_softmax, numpy, top
 from logitherm.draw import draw
 from logitherm.errors import LogitsError, RecipeError
+from logitherm.plan import Plan
 from logitherm.rng import lane, uniform
 from logitherm.rules.base import Rule
 from logitherm.state import At, State, Step
 from logitherm.vocabulary import Vocabulary
 
 MOST_RULES = 64
+
+REMEMBERED = 1e-4
+"""How far a log-probability may be from the kernel's, which is right to about 1e-6, in the same logits."""
 
 
 @dataclass(frozen=True, init=False)
@@ -90,10 +94,16 @@ class Sampler:
         return float64(final) if final is raw else final
 
     def step(self, logits: Array, state: State) -> Step:
-        """Draw one token a row: `observe` of the draw, which logits, rules, seed and position decide."""
+        """Draw one token a row: `observe` of the draw, which logits, rules, seed and position decide.
+
+        Where a kernel draws (see `plan`), the step's probabilities are computed from `logits` when they are asked for;
+        LogitsError if that array has been written over by then.
+        """
+        if len(state.memory) == len(self.rules) and (drawn := self._plan.draw(logits, state)) is not None:
+            return self._of_kernel(*drawn, logits, state)
         raw = self._read(logits, state)
         final = self._checked(self._shape(raw, state), raw, state)
-        return self._learn(draw(final, uniform(state.seed, state.position)), raw, state, final)
+        return self._learn(draw(final, uniform(state.seed, state.position)), lambda: raw, state, final)
 
     def observe(self, logits: Array, state: State, tokens: Sequence[int] | np.ndarray) -> Step:
         """Accept tokens that were chosen elsewhere, possible under this chain or not, one a row."""
@@ -103,7 +113,15 @@ class Sampler:
             raise LogitsError(f"tokens must be {len(state)} whole numbers, one a row; got {tokens!r}")
         if ((chosen < 0) | (chosen >= raw.shape[1])).any():
             raise LogitsError(f"tokens must be ids in [0, {raw.shape[1]}); got {tokens!r}")
-        return self._learn(chosen.astype(np.int64), raw, state)
+        return self._learn(chosen.astype(np.int64), lambda: raw, state)
+
+    def plan(self) -> Plan:
+        """Which kernel runs which rules when this chain takes a step; print it."""
+        return self._plan
+
+    @cached_property
+    def _plan(self) -> Plan:
+        return Plan(self.rules)
 
     def stages(self, logits: Array, state: State) -> Iterator[tuple[Rule, Array, Array, At]]:
         """Each rule in turn with the logits it receives, the logits it gives, and what it could look at."""
@@ -152,9 +170,23 @@ class Sampler:
                 _blame(f"after {str(rule)!r}", after)
         return final
 
-    def _learn(self, tokens: np.ndarray, raw: Array, state: State, final: Any = None) -> Step:
+    def _of_kernel(self, tokens: np.ndarray, log_p: np.ndarray, logits: Array, state: State) -> Step:
+        """The step of tokens that a kernel drew, which remembers log-probabilities to know the logits again."""
+
+        @cache
+        def both() -> tuple[Array, Array]:
+            raw = self._read(logits, state)
+            final = self._shape(raw, state)
+            found = numpy(log_softmax(final))[np.arange(len(tokens)), tokens]
+            if not (np.abs(found - log_p) < REMEMBERED).all():
+                raise LogitsError("the logits were written over before the step's probabilities were asked for")
+            return raw, final
+
+        return Step(tokens, state.push(tokens), lambda: both()[0], lambda raw: both()[1])
+
+    def _learn(self, tokens: np.ndarray, source: Callable[[], Array], state: State, final: Any = None) -> Step:
         after = state.push(tokens)
-        step = Step(tokens, after, raw, lambda: self._shape(raw, state) if final is None else final)
+        step = Step(tokens, after, source, lambda raw: self._shape(raw, state) if final is None else final)
         memory = tuple(r.advance(m, step) for r, m in zip(self.rules, state.memory, strict=True))
         return replace(step, state=replace(after, memory=memory))
 

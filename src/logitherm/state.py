@@ -186,19 +186,24 @@ class Step:
 
     tokens: (rows,) int64 ids, on the host whatever the logits are.
     state:  the rows after these tokens.
-    raw:    the logits before any rule, float64.
-    shape:  gives the logits after the whole chain.
+    source: gives the logits before any rule, float64.
+    shape:  makes of them the logits after the whole chain.
     """
 
     tokens: np.ndarray
     state: State
-    raw: Array
-    shape: Callable[[], Array]
+    source: Callable[[], Array]
+    shape: Callable[[Array], Array]
+
+    @cached_property
+    def raw(self) -> Array:
+        """The logits before any rule, float64."""
+        return self.source()
 
     @cached_property
     def final(self) -> Array:
         """The logits after the whole chain, -inf where removed."""
-        return self.shape()
+        return self.shape(self.raw)
 
     @cached_property
     def raw_logprobs(self) -> np.ndarray:

@@ -14,6 +14,7 @@ from logitherm import api
 from logitherm.cli import options
 from logitherm.cli.errors import complain, friendly
 from logitherm.models.onnx import NUTSHELL
+from logitherm.plan import WORTHWHILE
 from logitherm.recipe import parse
 from logitherm.show.table import Column, table
 from logitherm.version import __version__
@@ -22,7 +23,7 @@ KNOWN_DRAWS = [3, 3, 3, 3, 2, 3, 3, 2, 2, 2, 1, 2]
 """The first tokens from logits 1, 2, 3, 4 under temperature(1.5) | top_p(0.95) with seed 2⁵³ + 1; tests derive them
 anew."""
 
-PACKAGES = "numpy", "onnxruntime", "tokenizers", "typer", "rich", "torch", "transformers"
+PACKAGES = "numpy", "numba", "onnxruntime", "tokenizers", "typer", "rich", "torch", "transformers"
 
 
 @friendly
@@ -32,7 +33,7 @@ def doctor(as_json: options.JsonOption = False) -> None:
         "logitherm": __version__,
         "python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
         **{name: _version(name) for name in PACKAGES},
-        "plan": "plain: every rule runs as its float64 definition, on NumPy or torch (this version has no kernels)",
+        "plan": f"kernels for rows of {WORTHWHILE:,} tokens and more, compiled when first needed; else plain rules",
         "models": str(NUTSHELL.parent),
         "caches": "none of its own; a Hugging Face name may download into transformers' cache",
     }

@@ -1,0 +1,126 @@
+"""What kernels ask of a chunk of 128 tokens, or of a list of candidates: maxima, sums of weights, masks."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from logitherm.kernels.cpu.lanes import (
+    DOUBLE,
+    FLOAT,
+    INT16,
+    Lanes,
+    over_arrays,
+    over_chunks,
+    pairwise,
+    words,
+)
+from logitherm.kernels.cpu.weights import exact, rough
+
+
+def _sum(values: Sequence[Lanes]) -> Any:
+    """A chunk's sum, float64. float32 numbers are added in pairs, three deep; then their sixteen sums in float64."""
+    total = pairwise(values, operator.add)
+    return (total.widened() if total.element == FLOAT else total).total()
+
+
+@over_chunks(types.float32, types.boolean)
+def largest(chunk: list[Lanes]) -> Sequence[Any]:
+    """The largest of a chunk, and whether any is NaN."""
+    builder = chunk[0].builder
+    nans = [a.is_nan(b) for a, b in zip(chunk[::2], chunk[1::2], strict=True)]
+    some = builder.bitcast(pairwise(nans, operator.or_).value, INT16)
+    return pairwise(chunk, Lanes.or_more).most(), builder.icmp_unsigned("!=", some, ir.Constant(INT16, 0))
+
+
+@over_chunks(types.float64)
+def rough_sum(chunk: list[Lanes], *scale: Lanes) -> Sequence[Any]:
+    """The sum of the chunk's weights."""
+    return [_sum([rough(x, *scale) for x in chunk])]
+
+
+@over_chunks(types.float64)
+def exact_sum(chunk: list[Lanes], *scale: Lanes) -> Sequence[Any]:
+    """The sum of the chunk's weights."""
+    return [_sum([exact(x, *scale) for x in chunk])]
+
+
+def _parted(chunk: list[Lanes], weights: list[Lanes], low: Lanes, high: Lanes) -> Sequence[Any]:
+    above = [x > high for x in chunk]
+    between = [(x >= low) & ~over for x, over in zip(chunk, above, strict=True)]
+    kept = [w.where(over, 0.0) for w, over in zip(weights, above, strict=True)]
+    masks = [words(above[:4]), words(above[4:]), words(between[:4]), words(between[4:])]
+    return [_sum(weights), _sum(kept), *masks]
+
+
+PARTED = types.float64, types.float64, types.uint64, types.uint64, types.uint64, types.uint64
+
+
+@over_chunks(*PARTED)
+def rough_parted(chunk: list[Lanes], low: Lanes, high: Lanes, *scale: Lanes) -> Sequence[Any]:
+    """The chunk's sum, that of the tokens above `high`, and which are above it, which from `low` to `high`: two words
+    of bits each.
+    """
+    return _parted(chunk, [rough(x, *scale) for x in chunk], low, high)
+
+
+@over_chunks(*PARTED)
+def exact_parted(chunk: list[Lanes], low: Lanes, high: Lanes, *scale: Lanes) -> Sequence[Any]:
+    """The same in float64."""
+    return _parted(chunk, [exact(x, *scale) for x in chunk], low, high)
+
+
+@over_chunks(types.uint64, types.uint64)
+def at_least(chunk: list[Lanes], least: Lanes) -> Sequence[Any]:
+    """Which tokens of the chunk are at least so large: two words of bits."""
+    masks = [x >= least for x in chunk]
+    return [words(masks[:4]), words(masks[4:])]
+
+
+@over_arrays(None, [FLOAT], [DOUBLE])
+def exact_weights(x: Lanes, *scale: Lanes) -> Sequence[Lanes]:
+    """Write the weights of some logits."""
+    return [exact(x, *scale)]
+
+
+@over_arrays(types.float64, [FLOAT, DOUBLE], [])
+def mass_above(x: Lanes, weight: Lanes, limit: Lanes) -> Sequence[Lanes]:
+    """The sum of the weights whose logits are above the limit."""
+    return [weight.where(x > limit, 0.0)]
+
+
+@over_arrays(None, [FLOAT], [FLOAT])
+def rough_weights(x: Lanes, factor: Lanes, *scale: Lanes) -> Sequence[Lanes]:
+    """Write the weights of some logits, times a factor, in float32."""
+    return [rough(x, *scale) * factor]
+
+
+@over_arrays(types.float64, [FLOAT, FLOAT], [])
+def rough_mass_above(x: Lanes, weight: Lanes, limit: Lanes) -> Sequence[Lanes]:
+    """The sum of float32 weights whose logits are above the limit."""
+    return [weight.where(x > limit, 0.0).widened()]
+
+
+@intrinsic
+def lowest_bit(typingctx: Any, word: Any) -> Any:
+    """The place of the lowest bit of a word that is not 0."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.int64(types.uint64), generate
+
+
+@intrinsic
+def bits(typingctx: Any, word: Any) -> Any:
+    """How many bits of a word are set."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.ctpop(arguments[0])
+
+    return types.int64(types.uint64), generate

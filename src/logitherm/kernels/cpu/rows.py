@@ -1,0 +1,147 @@
+"""A row of logits, chunk by chunk: the first pass, sums of weights, and the inverse CDF over them."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+
+from logitherm.kernels.cpu.blocks import at_least, bits, exact_sum, exact_weights, largest, lowest_bit, rough_sum
+from logitherm.kernels.cpu.lanes import CHUNK
+from logitherm.kernels.cpu.weights import JIT, NONE, ROUGH
+
+ADDITION = 6e-8
+"""Half a unit in the last place of float32, rounded up: the relative error of one addition."""
+
+ROUGH_SUM = ROUGH + 3 * ADDITION
+"""Bounds the relative error of a chunk's rough sum: the weights' own, and three additions one after another."""
+
+EXACT_SUM = 1e-13
+"""The slack of float64, relative to a row's whole mass: what another order of adding may change."""
+
+
+@njit(**JIT)
+def read(row, maxima, tail):
+    """The first pass: chunk maxima (those beyond the row are -inf), and the last, unfinished chunk in `tail`.
+
+    Returns the largest logit, how many chunks there are, and whether the row can be drawn from: no NaN, no +inf.
+    """
+    full = row.shape[0] // CHUNK
+    top, bad = NONE, False
+    for chunk in range(full):
+        most, nan = largest(row, chunk * CHUNK, ())
+        maxima[chunk] = most
+        bad |= nan
+        top = most if most > top else top
+    chunks = full
+    if full * CHUNK < row.shape[0]:
+        tail[:] = NONE
+        for i in range(full * CHUNK, row.shape[0]):
+            tail[i - full * CHUNK] = row[i]
+        most, nan = largest(tail, 0, ())
+        maxima[full] = most
+        bad |= nan
+        top = most if most > top else top
+        chunks += 1
+    for chunk in range(chunks, maxima.shape[0]):
+        maxima[chunk] = NONE
+    return top, chunks, not bad and top < np.inf
+
+
+@njit(**JIT)
+def weigh(row, tail, chunks, fast, slow, exact, sums):
+    """Each chunk's sum of weights, and the total. Two loops, because one with both kinds of weights in it is slower."""
+    full, total = row.shape[0] // CHUNK, 0.0
+    if exact:
+        for chunk in range(full):
+            sums[chunk] = exact_sum(row, chunk * CHUNK, slow)
+    else:
+        for chunk in range(full):
+            sums[chunk] = rough_sum(row, chunk * CHUNK, fast)
+    if full < chunks:
+        sums[full] = exact_sum(tail, 0, slow) if exact else rough_sum(tail, 0, fast)
+    for chunk in range(chunks):
+        total += sums[chunk]
+    return total
+
+
+@njit(**JIT)
+def count(row, tail, chunks, maxima, least):
+    """How many tokens are at least so large."""
+    full, found = row.shape[0] // CHUNK, 0
+    for chunk in range(full):
+        if maxima[chunk] >= least:
+            low, high = at_least(row, chunk * CHUNK, (least,))
+            found += bits(low) + bits(high)
+    if full < chunks:
+        low, high = at_least(tail, 0, (least,))
+        found += bits(low) + bits(high)
+    return found
+
+
+@njit(**JIT)
+def gather(row, tail, maxima, chunks, least, values, ids):
+    """The tokens that are at least so large, in token order; chunks that hold none are not read. Returns how many."""
+    full, found = row.shape[0] // CHUNK, 0
+    for chunk in range(full):
+        if maxima[chunk] >= least:
+            low, high = at_least(row, chunk * CHUNK, (least,))
+            found = listed(row, chunk * CHUNK, chunk * CHUNK, low, high, values, ids, found)
+    if full < chunks and maxima[full] >= least:
+        low, high = at_least(tail, 0, (least,))
+        found = listed(tail, 0, full * CHUNK, low, high, values, ids, found)
+    return found
+
+
+@njit(**JIT)
+def listed(here, begin, first, low, high, values, ids, n):
+    """Append the tokens of a chunk whose bits are set to n candidates; returns how many there are then.
+
+    here, begin: where the chunk's logits lie. first: the id of its first token.
+    """
+    while low:
+        place = lowest_bit(low)
+        low &= low - np.uint64(1)
+        values[n], ids[n] = here[begin + place], first + place
+        n += 1
+    while high:
+        place = 64 + lowest_bit(high)
+        high &= high - np.uint64(1)
+        values[n], ids[n] = here[begin + place], first + place
+        n += 1
+    return n
+
+
+@njit(**JIT)
+def locate(row, tail, chunks, sums, total, cut, u, error, slow, buffer):
+    """The inverse CDF: over the sums of chunks, then over the float64 weights of the kept tokens within one.
+
+    sums:   of the kept tokens' weights, chunk by chunk; `total` is their sum, `error` bounds their relative error.
+    Returns the token (-1 if there is none), its log-probability, and whether the answer is certain.
+    """
+    target, before, passed, found = u * total, 0.0, 0.0, -1
+    for chunk in range(chunks):
+        if sums[chunk] > 0.0:
+            found, before = chunk, passed
+            passed += sums[chunk]
+            if passed > target:
+                break
+    if found < 0:
+        return -1, 0.0, False
+    full = row.shape[0] // CHUNK
+    here, begin = (row, found * CHUNK) if found < full else (tail, 0)
+    exact_weights((here[begin : begin + CHUNK], buffer), CHUNK // 16, slow)
+    token, weight, low, running = -1, 0.0, before, before
+    for j in range(min(CHUNK, row.shape[0] - found * CHUNK)):
+        if here[begin + j] >= cut and buffer[j] > 0.0:
+            token, weight, low = found * CHUNK + j, buffer[j], running
+            running += weight
+            if running > target:
+                break
+    if token < 0:
+        return -1, 0.0, False
+    near = min(target - low, running - target)  # negative if u fell past the end of the chunk
+    # u · total − before is wrong by error · ((1 − u) · before + u · (this chunk and those after it)) at most
+    doubt = error * ((1.0 - u) * before + u * (total - before)) + EXACT_SUM * total
+    return token, math.log(weight / total), near > doubt

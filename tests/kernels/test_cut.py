@@ -1,0 +1,385 @@
+"""The cut kernel against the plain rules: the same kept sets, the same tokens, whatever the row."""
+
+import math
+import os
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+import torch
+
+from logitherm import DynamicTemperature, LogitsError, Temperature, parse, uniform
+from logitherm.kernels.codes import ASK, FINE, SPOILED
+from logitherm.kernels.cpu import chain
+from logitherm.kernels.cpu.weights import LOG2E, ROUGH, scales
+from logitherm.plan import KERNELS, VARIABLE, Plan
+from tests.rows import bf16
+
+RECIPES = [
+    "temperature(0.8)",
+    "temperature(1.7)",
+    "temperature(0.0)",
+    "top_k(1)",
+    "top_k(50)",
+    "top_p(0.95)",
+    "top_p(0.3)",
+    "min_p(0.05)",
+    "temperature(0.7) | top_k(40) | top_p(0.9)",
+    "top_p(0.9) | temperature(0.5)",
+    "temperature(1.3) | min_p(0.1) | top_p(0.8)",
+    "dynamic_temperature(0.5, entropy=0.1) | top_p(0.95)",
+    "dynamic_temperature(0.3, max_p=0.2, varentropy=0.05, normalised_entropy=0.5, of='kept', t_max=2.0)",
+    "top_k(30) | dynatemp(0.5, 1.5)",
+    "edt(0.8, 1.0) | min_p(0.02)",
+    "top_k(100) | top_k(20) | top_p(0.99) | min_p(0.01)",
+    "top_p(0.5) | top_k(5)",
+    "min_p(0.2) | temperature(2.0) | top_k(9)",
+]
+SIZES = [1, 7, 100, 1000, 5003, 6021, 50257]
+EDGES = [0.0, 1 - 2**-53]
+BOUNDARY = 1e-12
+"""Law 8: a token may differ only where u lies so near a boundary of the running mass."""
+
+
+def rows(size, rng):
+    """Ten kinds of rows that make trouble."""
+    peaked = (rng.normal(size=size) * 3).astype(np.float32)
+    holed = np.where(rng.random(size) < 0.7, -np.inf, peaked)
+    holed[rng.integers(size)] = 1.0
+    alone = np.full(size, -np.inf)
+    alone[rng.integers(size)] = 2.0
+    found = {
+        "peaked": peaked,
+        "flat": rng.normal(size=size) * 0.5,
+        "ties": np.round(peaked * 8) / 8,
+        "bf16": bf16(peaked),
+        "holes": holed,
+        "one left": alone,
+        "all equal": np.full(size, 1.5),
+        "sorted": np.sort(peaked),
+        "huge": rng.normal(size=size) * 1e30,
+        "denormal": rng.normal(size=size) * 1e-42,
+    }
+    return {name: np.ascontiguousarray(row, dtype=np.float32) for name, row in found.items()}
+
+
+def kernel(recipe, row, u, exact=False):
+    plan = Plan(parse(recipe).rules)
+    return chain.run(row, u, *plan._same, *chain.workspace(len(row)), exact)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_kept_sets_are_equal_and_tokens_too(size, record_property):
+    """Kept sets with `==`: both keep an upper set, so an equal count is an equal set, and the drawn token is in it."""
+    rng = np.random.default_rng(size)
+    draws, exact = 0, 0
+    for name, row in rows(size, rng).items():
+        for recipe in RECIPES:
+            sampler = parse(recipe)
+            final = sampler.apply(row[None], sampler.start([[]], seed=1))[0]
+            kept = np.isfinite(final)
+            weights = np.where(kept, np.exp(final - final.max()), 0.0)
+            running = np.cumsum(weights)
+            for u in [*rng.random(6), *EDGES]:
+                outcome, token, log_p, count, cut, _, referee = kernel(recipe, row, u)
+                where = (name, recipe, u)
+                assert outcome == FINE, where
+                assert count == kept.sum(), where
+                assert kept[token], where
+                if "temperature(0.0)" not in recipe:
+                    assert np.array_equal(row >= cut, kept), where
+                true = int(((running > u * running[-1]) & (weights > 0)).argmax())
+                if token != true:
+                    assert np.abs(running / running[-1] - u).min() < BOUNDARY, where
+                if weights[token]:
+                    assert log_p == pytest.approx(math.log(weights[token] / running[-1]), abs=2e-6), where
+                draws, exact = draws + 1, exact + referee
+    record_property(f"draws of {size} tokens", f"{draws}, {exact} by exact weights")
+    assert 0 < exact < draws or size < 5003
+
+
+def test_random_draws_on_real_and_random_rows(gpt2, record_property):
+    """The float64 answer, every time: 300,000 draws, none differs but within 1e-12 of a boundary."""
+    rng = np.random.default_rng(2)
+    lines = [*gpt2, (rng.normal(size=50257) * 0.7).astype(np.float32), (rng.normal(size=32000) * 3).astype(np.float32)]
+    wrong, draws = 0, 0
+    for recipe in ("temperature(0.8)", "top_p(0.95)", "dynamic_temperature(0.5, entropy=0.1) | top_p(0.9)"):
+        sampler, plan = parse(recipe), Plan(parse(recipe).rules)
+        for line in lines:
+            row = np.ascontiguousarray(line, dtype=np.float32)
+            final = sampler.apply(row[None], sampler.start([[]], seed=1))[0]
+            weights = np.where(np.isfinite(final), np.exp(final - final.max()), 0.0)
+            running = np.cumsum(weights)
+            us = rng.random(20_000)
+            true = np.searchsorted(running, us * running[-1], side="right")
+            memory = chain.workspace(len(row))
+            for u, expected in zip(us, true, strict=True):
+                token = chain.run(row, u, *plan._same, *memory, False)[1]
+                if token != expected:
+                    wrong += np.abs(running / running[-1] - u).min() >= BOUNDARY
+                draws += 1
+    record_property("draws", f"{draws}, wrong {wrong}")
+    assert wrong == 0
+
+
+@pytest.mark.parametrize("t", [0.05, 0.3, 0.8, 1.0, 1.7, 5.0, 30.0])
+def test_the_error_of_rough_weights_is_within_its_bound(t, record_property):
+    """Measured against long doubles, over arguments of all sizes."""
+    from logitherm.kernels.cpu.blocks import exact_weights, rough_weights
+
+    rng = np.random.default_rng(0)
+    worst = 0.0
+    for spread in (0.1, 1.0, 10.0, 60.0):
+        x = (rng.normal(size=160_000) * spread).astype(np.float32)
+        fast, slow, able = scales(x.max(), t)
+        fast = tuple(map(np.float32, fast))
+        rough, exact = np.zeros(len(x), np.float32), np.zeros(len(x))
+        block(rough_weights, x, rough, (np.float32(1.0), *fast))
+        block(exact_weights, x, exact, slow)
+        wide = x.astype(np.longdouble) * (np.longdouble(LOG2E) / np.longdouble(t))
+        true = np.exp2(wide - np.longdouble(np.rint(np.float64(x.max()) * (LOG2E / t))))
+        counts = true > 2.0**-60
+        if able:
+            worst = max(worst, float(np.abs(rough[counts] / true[counts] - 1).max()))
+        assert np.abs(exact[counts] / true[counts] - 1).max() < 1e-11
+    record_property(f"rough error at T = {t}", f"{worst:.2e}")
+    assert worst < ROUGH
+
+
+def block(function, x, out, constants):
+    from numba import njit
+
+    @njit
+    def call(x, out, constants):
+        function((x, out), len(x) // 16, constants)
+
+    call(x, out, constants)
+
+
+def test_spoiled_rows_are_told_apart():
+    for bad in (np.nan, np.inf):
+        for place in (0, 127, 128, 299):
+            row = np.zeros(300, np.float32)
+            row[place] = bad
+            assert kernel("top_p(0.9)", row, 0.5)[0] == SPOILED
+    assert kernel("top_p(0.9)", np.full(300, -np.inf, np.float32), 0.5)[0] == SPOILED
+    assert (
+        kernel("dynamic_temperature(0.5, entropy=1e308) | temperature(1e308)", np.zeros(300, np.float32), 0.5)[0] == ASK
+    )
+
+
+@pytest.fixture
+def compiled():
+    KERNELS.load()
+    assert KERNELS.standing == "compiled"
+
+
+@pytest.mark.usefixtures("compiled")
+def test_a_step_is_the_same_with_and_without_kernels(monkeypatch):
+    rng = np.random.default_rng(5)
+    for recipe in RECIPES:
+        sampler = parse(recipe)
+        for size in (300, 9001):
+            logits = (rng.normal(size=(3, size)) * 3).astype(np.float32)
+            with_kernel = steps(sampler, logits)
+            monkeypatch.setenv(VARIABLE, "plain")
+            assert steps(sampler, logits) == with_kernel
+            monkeypatch.delenv(VARIABLE)
+
+
+def steps(sampler, logits):
+    state, found = sampler.start([[1], [2], [3]], seed=4), []
+    for _ in range(8):
+        step = sampler.step(logits, state)
+        found.append(
+            (step.tokens.tolist(), step.final_logprobs.round(12).tolist(), step.raw_entropy.round(12).tolist())
+        )
+        state = step.state
+    return found
+
+
+@pytest.mark.usefixtures("compiled")
+def test_the_plan_takes_what_it_can_and_leaves_the_rest(monkeypatch):
+    sampler = parse("temperature(0.8) | top_p(0.9)")
+    state = sampler.start([[]], seed=1)
+    row = np.random.default_rng(0).normal(size=(1, 500)).astype(np.float32)
+    taken = sampler.plan().draw(row, state)
+    assert taken is not None
+    for same in (torch.tensor(row), torch.tensor(row).to(torch.bfloat16), row.astype(np.float16)):
+        plain = sampler.step(np.asarray(same.float() if torch.is_tensor(same) else same, dtype=np.float64), state)
+        assert sampler.plan().draw(same, state)[0].tolist() == plain.tokens.tolist()
+    for left in (row.astype(np.float64), row[0], row.tolist(), np.vstack([row, row]), row.astype(int)):
+        assert sampler.plan().draw(left, state) is None
+    for other in ("repetition(1.2) | top_p(0.9)", "dynamic_temperature(0.5, median=-0.4)", "target_entropy(1.0)"):
+        assert parse(other).plan().kernel is None
+        assert parse(other).plan().draw(row, parse(other).start([[]], seed=1)) is None
+    assert str(sampler.plan()) == "cut    <- temperature(0.8) | top_p(0.9)  (compiled)"
+    assert str(parse("top_k(3) | ban([1])").plan()) == "plain  <- top_k(3)\nplain  <- ban([1])"
+    monkeypatch.setenv(VARIABLE, "plain")
+    assert sampler.plan().draw(row, state) is None
+    assert str(sampler.plan()).endswith("(plain: LOGITHERM_PLAN says so)")
+
+
+@pytest.mark.usefixtures("compiled")
+def test_rows_may_have_parameters_and_positions_of_their_own():
+    rng = np.random.default_rng(1)
+    logits = (rng.normal(size=(3, 400)) * 2).astype(np.float32)
+    for recipe in (
+        "temperature([0.5, 1.0, 2.0]) | top_k([0, 3, 9])",
+        "temperature(linear(2.0, 0.1, steps=5)) | min_p(0.1)",
+    ):
+        sampler = parse(recipe)
+        state = sampler.start([[], [], []], seed=[7, 8, 9])
+        for _ in range(6):
+            plain = sampler.step(logits.astype(np.float64), state)
+            assert sampler.plan().draw(logits, state)[0].tolist() == plain.tokens.tolist()
+            state = plain.state.take([2, 0, 1], seed=plain.state.seed[[2, 0, 1]])
+
+
+@pytest.mark.usefixtures("compiled")
+def test_what_is_wrong_is_said_as_ever():
+    sampler = parse("top_p(0.9)")
+    row = np.zeros((2, 300), np.float32)
+    row[1, 200] = np.nan
+    with pytest.raises(LogitsError, match="row 1: NaN in the logits, first at token 200"):
+        sampler.step(row, sampler.start([[], []], seed=1))
+
+
+@pytest.mark.usefixtures("compiled")
+def test_a_step_knows_when_its_logits_were_written_over():
+    sampler = parse("temperature(0.8) | top_p(0.9)")
+    logits = (np.random.default_rng(0).normal(size=(2, 500)) * 2).astype(np.float32)
+    state = sampler.start([[], []], seed=1)
+    asked, late = sampler.step(logits, state), sampler.step(logits, state)
+    before = asked.raw_logprobs.copy()
+    logits[1] = 0.0
+    assert np.array_equal(asked.raw_logprobs, before)
+    assert np.isfinite(asked.final_entropy).all()
+    for name in ("raw_logprobs", "final_logprobs", "raw_entropy", "final_entropy"):
+        with pytest.raises(LogitsError, match="the logits were written over before"):
+            getattr(late, name)
+
+
+@pytest.mark.usefixtures("compiled")
+def test_threads_may_share_a_sampler():
+    sampler = parse("temperature(0.9) | top_p(0.95)")
+    logits = (np.random.default_rng(3).normal(size=(40, 1, 20_000)) * 2).astype(np.float32)
+    state = sampler.start([[]], seed=11)
+    alone = [sampler.step(x, state).tokens[0] for x in logits]
+    found = {}
+
+    def work(name):
+        found[name] = [sampler.step(x, state).tokens[0] for x in logits]
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(found[i] == alone for i in range(4))
+
+
+def test_nobody_waits_for_a_compiler():
+    """A fresh process: the first steps are plain, the kernel takes over by itself, and no token changes."""
+    code = """
+import time
+import numpy as np
+from logitherm import parse
+from logitherm.plan import KERNELS
+sampler = parse("temperature(0.8) | top_p(0.9)")
+logits = np.random.default_rng(0).normal(size=(1, 9000)).astype(np.float32)
+assert KERNELS.standing == "plain until it is compiled"
+state = sampler.start([[]], seed=1)
+begun = time.monotonic()
+first = sampler.step(logits, state).tokens[0]
+assert KERNELS.standing == "plain until it is compiled"
+while KERNELS.standing != "compiled":
+    assert time.monotonic() - begun < 240, KERNELS.standing
+    time.sleep(0.05)
+assert sampler.plan().draw(logits, state)[0][0] == first
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=300)
+
+
+def test_small_rows_make_nobody_compile():
+    code = """
+import sys
+import numpy as np
+from logitherm import parse
+sampler = parse("top_p(0.9)")
+sampler.step(np.zeros((1, 4096), np.float32), sampler.start([[]], seed=1))
+assert "numba" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_without_numba_everything_works_and_says_so():
+    code = """
+import sys
+sys.modules["numba"] = None
+import numpy as np
+from logitherm import parse
+from logitherm.plan import KERNELS
+KERNELS.load()
+sampler = parse("top_p(0.9)")
+assert str(sampler.plan()).endswith("(plain: numba is not installed)"), str(sampler.plan())
+assert sampler.step(np.zeros((1, 9000), np.float32), sampler.start([[]], seed=1)).tokens.shape == (1,)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_rows_are_never_read_beyond_their_ends():
+    """Rows that end, and rows that begin, at a page which may not be touched; in a process of their own."""
+    code = """
+import ctypes, mmap
+import numpy as np
+from logitherm import parse
+from logitherm.kernels.codes import FINE
+from logitherm.kernels.cpu import chain
+from logitherm.plan import Plan
+page = mmap.PAGESIZE
+libc = ctypes.CDLL(None, use_errno=True)
+rng = np.random.default_rng(0)
+for size in (1, 7, 16, 127, 128, 129, 1000, 6021, 9000):
+    whole = -(-size * 4 // page) * page
+    area = mmap.mmap(-1, whole + 2 * page)
+    start = ctypes.addressof(ctypes.c_char.from_buffer(area))
+    for guard in (start, start + page + whole):
+        assert libc.mprotect(ctypes.c_void_p(guard), page, 0) == 0
+    for offset in (page, page + whole - 4 * size):
+        row = np.frombuffer(area, dtype=np.float32, count=size, offset=offset)
+        row[:] = rng.normal(size=size) * 2
+        for recipe in RECIPES:
+            told = Plan(parse(recipe).rules)._same
+            for exact in (False, True):
+                assert chain.run(row, 0.7, *told, *chain.workspace(size), exact)[0] == FINE
+"""
+    code = code.replace("RECIPES", repr(RECIPES))
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=300, env={**os.environ})
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2**32 - 1, 2**53 + 1, 2**64 - 1])
+def test_the_coins_are_the_same_bits(seed):
+    from logitherm.kernels.cpu.coins import coin
+
+    for position in (0, 1, 7, 2**32 - 1, 2**32, 2**63 + 5):
+        assert coin(np.uint64(seed), np.uint64(position)) == uniform(seed, position)
+
+
+def test_the_coins_are_those_of_the_plain_draw():
+    sampler = parse("temperature(1.0)")
+    logits = np.zeros((1, 1000), np.float32)
+    state = sampler.start([[]], seed=77)
+    KERNELS.load()
+    for position in range(5):
+        token = sampler.plan().draw(logits, state)[0][0]
+        assert token == int(uniform(77, position) * 1000)
+        state = sampler.observe(logits, state, [token]).state
+
+
+def test_every_covered_rule_is_told_its_numbers():
+    assert Plan((Temperature(0.5),))._same[1][0, 0] == 0.5
+    rule = DynamicTemperature(0.1, max_p=-0.2, entropy=0.3, log_perplexity=0.1, t_min=0.4, t_max=5.0)
+    assert Plan((rule,))._same[1][0].tolist() == [0.1, -0.2, 0.4, 0.0, 0.0, 0.4, 5.0, 1.0]
