@@ -27,6 +27,7 @@ class Mutant(NamedTuple):
 
 HF = "tests/models/test_transformers_models.py::test_"
 LAWS = "tests/test_laws.py::test_law_"
+KERNELS = "tests/kernels"
 MUTANTS = [
     # ruff: noqa: E501
     # law 1: one currency, float64, removed stays removed
@@ -167,6 +168,21 @@ MUTANTS = [
     Mutant("recording/writer.py", "if int(step.tokens[0]) == token and", "if", "tests/recording"),
     Mutant("recording/writer.py", "self._top = top if all(memory is None for memory in start.memory) else None", "self._top = top", "tests/recording"),
     Mutant("recording/replay.py", "if log_p == NEG_INF:", "if False:", "tests/recording"),
+    # kernels; the first two make them trust float32
+    Mutant("kernels/cpu/rows.py", "near > doubt", "True", KERNELS),
+    Mutant("kernels/cpu/candidates.py", "near = target - before < slack or running - target < slack", "near = False", KERNELS),
+    Mutant("kernels/cpu/weights.py", "low = np.float32(scale - np.float64(high))", "low = np.float32(0.0)", KERNELS),
+    Mutant("kernels/cpu/weights.py", "POWERS32 = [float(np.float32(c)) for c in _fit(6)]", "POWERS32 = [float(np.float32(c)) for c in _fit(4)]", KERNELS),
+    Mutant("kernels/cpu/rows.py", "tail[i - full * CHUNK] = row[i]", "pass", KERNELS),
+    Mutant("kernels/cpu/rows.py", "not bad and top < np.inf", "top < np.inf", KERNELS),
+    Mutant("kernels/cpu/candidates.py", "return keep(values, ids, n, nth_largest(scratch, n, k))", "return keep(values, ids, n, nth_largest(scratch, n, k + 1))", KERNELS),
+    Mutant("kernels/cpu/chain.py", "if now[0] <= COLDEST:", "if False:", KERNELS),
+    Mutant("kernels/cpu/chain.py", "if np.float64(near) < limit else near", "if False else near", KERNELS),
+    Mutant("kernels/cpu/coins.py", "c0, c1, c2, c3 = position & LOW, position >> HALF", "c0, c1, c2, c3 = position & LOW, np.uint64(0)", KERNELS),
+    Mutant("kernels/cpu/statistics.py", "second / mass / t / t - mean * mean", "second / mass / t / t", KERNELS),
+    Mutant("plan.py", "value(rule.p) * (1 - SLACK)]) if value(rule.p) < 1", "value(rule.p)]) if value(rule.p) < 1", KERNELS),
+    Mutant("plan.py", 'padded[OF] = float(getattr(rule, "of", "kept") == "raw")', "padded[OF] = 0.0", KERNELS),
+    Mutant("sampler.py", "if not (np.abs(found - log_p) < REMEMBERED).all():", "if False:", KERNELS),
     # recipes
     Mutant("recipe.py", '"vllm": (Temperature, MinP, TopK, TopP)', '"vllm": (Temperature, TopK, TopP, MinP)', "tests/test_recipe.py"),
     Mutant("recipe.py", "if name in REGISTRY:", "if name in REGISTRY and not entry_points(group=PLUGINS, name=name):", "tests/test_recipe.py"),

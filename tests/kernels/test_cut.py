@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -156,6 +157,18 @@ def block(function, x, out, constants):
         function((x, out), len(x) // 16, constants)
 
     call(x, out, constants)
+
+
+def test_compiled_code_is_known_by_all_its_sources(tmp_path):
+    """Or an upgrade that leaves one file as it was would go on with the old code of the others."""
+    for name in ("a.py", "b.py"):
+        (tmp_path / name).write_text("1")
+    before = chain.stamp(tmp_path)
+    (tmp_path / "b.py").write_text("2")
+    assert chain.stamp(tmp_path) != before
+    assert chain.stamp(Path(chain.__file__).parents[1]) == chain.SOURCES
+    for function in (chain.run, chain.draws):
+        assert chain.SOURCES in [cell.cell_contents for cell in function.py_func.__closure__]
 
 
 def test_spoiled_rows_are_told_apart():

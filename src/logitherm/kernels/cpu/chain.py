@@ -9,6 +9,8 @@ the answer is the float64 answer.
 from __future__ import annotations
 
 import math
+from hashlib import blake2b
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -40,6 +42,16 @@ SUREST = 1e-6
 
 COLDEST = 1e-6
 """A temperature at or below this keeps one token."""
+
+
+def stamp(folder: Path) -> str:
+    """A digest of all sources of kernels.
+
+    Numba's cache knows a function by its own file alone: if a file beside it changes, it would go on with what it has.
+    So what is cached has this in its closure, which is part of what it is known by.
+    """
+    sources = (path.read_bytes() for path in sorted(folder.rglob("*.py")))
+    return blake2b(b"\0".join(sources), digest_size=16).hexdigest()
 
 
 class Work(NamedTuple):
@@ -99,45 +111,6 @@ def heat(kind, numbers, entropy, most, varentropy, n):
         share = entropy / math.log(n) if n > 1 else 0.0
         return numbers[0] + (numbers[1] - numbers[0]) * share ** numbers[2]
     return numbers[0] * numbers[2] ** (numbers[1] / max(entropy, SUREST))
-
-
-@njit(**JIT)
-def run(row, u, kinds, numbers, floats, doubles, ids, exact):
-    """One row through a run of rules, and its draw.
-
-    row: (vocabulary,) float32. u: in [0, 1). kinds, numbers: the rules, as many as kinds has entries.
-    floats, doubles, ids: a workspace.
-    exact: use exact weights from the beginning.
-    Returns what came of it (FINE, SPOILED, ASK), the token, its log-probability after the rules, how many tokens are
-    kept, the cut, the temperature, and whether exact weights were needed.
-    """
-    work = _work(row.shape[0], floats, doubles, ids)
-    top, chunks, sound = read(row, work.maxima, work.tail)
-    if not sound or top == NONE:
-        return SPOILED, -1, 0.0, 0, NONE, 1.0, exact
-    bracket = (np.float32(1.0), np.float32(0.0))
-    while True:
-        answer, bracket = attempt(row, u, kinds, numbers, work, top, chunks, bracket, exact)
-        if answer[0] != UNSURE:
-            return answer
-        if exact:
-            return ASK, -1, 0.0, 0, NONE, 1.0, exact
-        exact = True
-
-
-@njit(**JIT)
-def draws(rows, seeds, positions, kinds, numbers, floats, doubles, ids, tokens, log_ps):
-    """`run` on every row with the coin of its seed and position; returns the first row that was not FINE, or −1.
-
-    rows: (rows, vocabulary) float32. seeds, positions: uint64, one a row. tokens, log_ps: where the answers go.
-    """
-    for i in range(rows.shape[0]):
-        u = coin(seeds[i], positions[i])
-        outcome = run(rows[i], u, kinds, numbers, floats, doubles, ids, False)
-        if outcome[0] != FINE:
-            return i
-        tokens[i], log_ps[i] = outcome[1], outcome[2]
-    return -1
 
 
 @njit(**JIT)
@@ -270,3 +243,55 @@ def _at_or_above(limit):
     """The smallest float32 that is at least so large: comparing with it in float32 is comparing in float64."""
     near = np.float32(limit)
     return np.nextafter(near, np.float32(np.inf)) if np.float64(near) < limit else near
+
+
+def _compile_run(stamp: str) -> Any:
+    @njit(cache=True, **JIT)
+    def run(row, u, kinds, numbers, floats, doubles, ids, exact):
+        """One row through a run of rules, and its draw.
+
+        row: (vocabulary,) float32. u: in [0, 1). kinds, numbers: the rules, as many as kinds has entries.
+        floats, doubles, ids: a workspace.
+        exact: use exact weights from the beginning.
+        Returns what came of it (FINE, SPOILED, ASK), the token, its log-probability after the rules, how many tokens
+        are kept, the cut, the temperature, and whether exact weights were needed.
+        """
+        _ = stamp  # which puts it into the closure, and so into the key of Numba's cache
+        work = _work(row.shape[0], floats, doubles, ids)
+        top, chunks, sound = read(row, work.maxima, work.tail)
+        if not sound or top == NONE:
+            return SPOILED, -1, 0.0, 0, NONE, 1.0, exact
+        bracket = (np.float32(1.0), np.float32(0.0))
+        while True:
+            answer, bracket = attempt(row, u, kinds, numbers, work, top, chunks, bracket, exact)
+            if answer[0] != UNSURE:
+                return answer
+            if exact:
+                return ASK, -1, 0.0, 0, NONE, 1.0, exact
+            exact = True
+
+    return run
+
+
+def _compile_draws(stamp: str) -> Any:
+    @njit(cache=True, **JIT)
+    def draws(rows, seeds, positions, kinds, numbers, floats, doubles, ids, tokens, log_ps):
+        """`run` on every row with the coin of its seed and position; returns the first row that was not FINE, or −1.
+
+        rows: (rows, vocabulary) float32. seeds, positions: uint64, one a row. tokens, log_ps: where the answers go.
+        """
+        _ = stamp  # which puts it into the closure, and so into the key of Numba's cache
+        for i in range(rows.shape[0]):
+            u = coin(seeds[i], positions[i])
+            outcome = run(rows[i], u, kinds, numbers, floats, doubles, ids, False)
+            if outcome[0] != FINE:
+                return i
+            tokens[i], log_ps[i] = outcome[1], outcome[2]
+        return -1
+
+    return draws
+
+
+SOURCES = stamp(Path(__file__).parents[1])
+run = _compile_run(SOURCES)
+draws = _compile_draws(SOURCES)

@@ -13,7 +13,7 @@ from numba import njit
 
 from logitherm.kernels.cpu.lanes import Lanes
 
-JIT: dict[str, Any] = {"nogil": True, "error_model": "numpy", "cache": True}
+JIT: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 
 LOG2E = 1.4426950408889634
 NONE = np.float32(-np.inf)
