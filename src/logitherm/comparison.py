@@ -95,7 +95,7 @@ class Difference:
     parts_at: int | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison(Printed, Drawn):
     """Several recipes on the same logits. Prints as tables; `to_dict` is the JSON form.
 

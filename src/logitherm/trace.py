@@ -73,7 +73,7 @@ class Draw:
     high: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Trace(Printed, Drawn):
     """One step of one row, explained. Prints as tables; `to_dict` is the JSON form."""
 

@@ -153,6 +153,14 @@ def test_an_error_names_the_text_and_keeps_what_was_held_back():
         assert (texts[2].text, texts[0].text, texts[0].stop) == ("AAA", "A", "eos")
 
 
+def test_results_look_like_something_at_a_prompt():
+    text = generate("The cat", "greedy", model=TOY, seed=1, max_new_tokens=5)
+    assert repr(text) == f"<5 tokens, seed 1, stopped: max_new_tokens: {text.text!r}>"
+    assert repr([text]) == f"[{text!r}]"
+    trace = explain("The cat", "top_k(3)", model=TOY, seed=1)
+    assert repr(trace) == str(trace) != object.__repr__(trace)
+
+
 def test_details():
     recipe = "temperature(0.5) | top_k(3) | temperature(3.0)"
     text = generate("The cat", recipe, model=TOY, seed=1, max_new_tokens=5, details=True)

@@ -68,7 +68,7 @@ class Piece:
         return self.text
 
 
-@dataclass
+@dataclass(repr=False)
 class Generation(Drawn):
     """A generated text, the prompt not included. Prints as its text.
 
@@ -90,6 +90,9 @@ class Generation(Drawn):
 
     def __str__(self) -> str:
         return self.text
+
+    def __repr__(self) -> str:
+        return f"<{len(self.tokens)} tokens, seed {self.seed}, stopped: {self.stop}: {self.text!r}>"
 
     @property
     def lead(self) -> str:

@@ -61,7 +61,7 @@ class Replayed:
     exact: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Replay(Printed):
     """One text of a trace file under another recipe. Prints as a table; `to_dict` is the JSON form.
 

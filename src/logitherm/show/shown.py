@@ -29,6 +29,10 @@ class Printed(ABC):
 
         return plain(self)
 
+    def __repr__(self) -> str:
+        """The same: who asks for it at a prompt wants to look."""
+        return str(self)
+
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         yield from self._tables(options.max_width)
 
