@@ -25,7 +25,7 @@ from rich.progress import track
 from transformers.generation import logits_process as theirs
 
 import logitherm as lt
-from logitherm.kernels.cpu import chain
+from logitherm.kernels.cpu import chain, workspace
 from logitherm.plan import KERNELS, VARIABLE
 
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
@@ -58,7 +58,7 @@ def rows(size: int) -> Iterator[tuple[str, np.ndarray]]:
 def contenders(recipe: str, lines: np.ndarray) -> dict[str, Callable[[int], Any]]:
     """What is timed: a function of the number of the row."""
     sampler = lt.parse(recipe)
-    told, memory = sampler.plan()._same, chain.workspace(lines.shape[1])
+    told, memory = sampler.plan()._same, workspace.memory(lines.shape[1])
     states = [sampler.start([[]], seed=1)]
     tensors = [torch.from_numpy(line)[None] for line in lines]
     processors = (RECIPES[recipe] or RECIPES["top_p(0.95)"] or list)()

@@ -26,6 +26,9 @@ class Mutant(NamedTuple):
 
 
 HF = "tests/models/test_transformers_models.py::test_"
+LONGEST = 600
+"""Seconds that a test may take on broken code."""
+
 LAWS = "tests/test_laws.py::test_law_"
 KERNELS = "tests/kernels"
 MUTANTS = [
@@ -239,10 +242,10 @@ def killed(mutant: Mutant) -> bool:
             *select,
         ]
         broken = {**os.environ, "PYTHONPATH": str(SRC.parent)}  # this checkout, wherever an installed one points
-        return subprocess.run(command, cwd=ROOT, capture_output=True, env=broken).returncode in (
-            1,
-            2,
-        )  # 2: not even collected
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, env=broken, timeout=LONGEST)
+        return done.returncode in (1, 2)  # 2: not even collected
+    except subprocess.TimeoutExpired:
+        return True  # a break that makes a loop endless is noticed too
     finally:
         path.write_text(whole)
 

@@ -185,6 +185,7 @@ class Kernels:
 
     def __init__(self) -> None:
         self._chain: Any = None
+        self._memory: Any = None
         self._why: str | None = None
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
@@ -215,22 +216,22 @@ class Kernels:
     def load(self) -> None:
         """Compile them, or read them from Numba's cache, now."""
         try:
-            from logitherm.kernels.cpu import chain
+            from logitherm.kernels.cpu import chain, workspace
 
             row, told = np.zeros((1, 8), dtype=np.float32), _told((Temperature(0.5),), float)
             once = np.zeros(1, dtype=np.uint64), np.zeros(1, dtype=np.uint64)
-            chain.draws(row, *once, *told, *chain.workspace(8), np.empty(1, dtype=np.int64), np.empty(1))
+            chain.draws(row, *once, *told, *workspace.memory(8), np.empty(1, dtype=np.int64), np.empty(1))
         except ImportError as error:
             self._why = f"{error.name} is not installed"
         except Exception as error:  # whatever a compiler may meet: the plain bodies serve
             self._why = f"compiling failed: {error!r}"
         else:
-            self._chain = chain
+            self._chain, self._memory = chain, workspace.memory
 
     def workspace(self, size: int) -> Sequence[np.ndarray]:
         """This thread's memory for rows of a size."""
         if getattr(self._own, "size", None) != size:
-            self._own.size, self._own.memory = size, self._chain.workspace(size)
+            self._own.size, self._own.memory = size, self._memory(size)
         memory: Sequence[np.ndarray] = self._own.memory
         return memory
 

@@ -13,7 +13,7 @@ import torch
 
 from logitherm import DynamicTemperature, LogitsError, Temperature, parse, uniform
 from logitherm.kernels.codes import ASK, FINE, SPOILED
-from logitherm.kernels.cpu import chain
+from logitherm.kernels.cpu import chain, workspace
 from logitherm.kernels.cpu.weights import LOG2E, ROUGH, scales
 from logitherm.plan import KERNELS, VARIABLE, Plan
 from tests.rows import bf16
@@ -68,7 +68,7 @@ def rows(size, rng):
 
 def kernel(recipe, row, u, exact=False):
     plan = Plan(parse(recipe).rules)
-    return chain.run(row, u, *plan._same, *chain.workspace(len(row)), exact)
+    return chain.run(row, u, *plan._same, *workspace.memory(len(row)), exact)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -115,7 +115,7 @@ def test_random_draws_on_real_and_random_rows(gpt2, record_property):
             running = np.cumsum(weights)
             us = rng.random(20_000)
             true = np.searchsorted(running, us * running[-1], side="right")
-            memory = chain.workspace(len(row))
+            memory = workspace.memory(len(row))
             for u, expected in zip(us, true, strict=True):
                 token = chain.run(row, u, *plan._same, *memory, False)[1]
                 if token != expected:
@@ -350,7 +350,7 @@ import ctypes, mmap
 import numpy as np
 from logitherm import parse
 from logitherm.kernels.codes import FINE
-from logitherm.kernels.cpu import chain
+from logitherm.kernels.cpu import chain, workspace
 from logitherm.plan import Plan
 page = mmap.PAGESIZE
 libc = ctypes.CDLL(None, use_errno=True)
@@ -367,7 +367,7 @@ for size in (1, 7, 16, 127, 128, 129, 1000, 6021, 9000):
         for recipe in RECIPES:
             told = Plan(parse(recipe).rules)._same
             for exact in (False, True):
-                assert chain.run(row, 0.7, *told, *chain.workspace(size), exact)[0] == FINE
+                assert chain.run(row, 0.7, *told, *workspace.memory(size), exact)[0] == FINE
 """
     code = code.replace("RECIPES", repr(RECIPES))
     subprocess.run([sys.executable, "-c", code], check=True, timeout=300, env={**os.environ})

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -33,9 +33,10 @@ from logitherm.kernels.cpu.candidates import draw, first_k, nth_largest, nucleus
 from logitherm.kernels.cpu.coins import coin
 from logitherm.kernels.cpu.lanes import CHUNK
 from logitherm.kernels.cpu.nucleus import nucleus
-from logitherm.kernels.cpu.rows import EXACT_SUM, ROUGH_SUM, count, gather, locate, read, weigh
+from logitherm.kernels.cpu.rows import EXACT_SUM, ROUGH_SUM, count, gather, locate, read, weigh, weigh_kept
 from logitherm.kernels.cpu.statistics import statistics, statistics_of
 from logitherm.kernels.cpu.weights import JIT, LOWEST, NONE, scales
+from logitherm.kernels.cpu.workspace import divided
 
 SUREST = 1e-6
 """Entropies below this count as this much, nats."""
@@ -54,50 +55,8 @@ def stamp(folder: Path) -> str:
     return blake2b(b"\0".join(sources), digest_size=16).hexdigest()
 
 
-class Work(NamedTuple):
-    """Memory that kernels use again for every row; nothing in it means anything between two rows."""
-
-    maxima: Any
-    tail: Any
-    sums: Any
-    buffer: Any
-    values: Any
-    ids: Any
-    weights: Any
-    spare: Any
-    spare_weights: Any
-    guessed: Any
-
-
-def workspace(size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The memory for rows of `size` tokens: float32, float64 and int32."""
-    chunks, room = _rooms(size)
-    floats = np.empty(2 * chunks + CHUNK + 2 * room + 32 * CHUNK, np.float32)
-    return floats, np.empty(chunks + CHUNK + 2 * room, np.float64), np.empty(room, np.int32)
-
-
-@njit(**JIT)
-def _rooms(size):
-    """How many chunks there may be, and how many candidates with their padding."""
-    return CHUNK * (size // CHUNK // CHUNK + 1), size + 64 * CHUNK
-
-
-@njit(**JIT)
-def _work(size, floats, doubles, ids):
-    chunks, room = _rooms(size)
-    after = chunks + CHUNK
-    return Work(
-        floats[:chunks],
-        floats[chunks:after],
-        doubles[:chunks],
-        doubles[chunks:after],
-        floats[after : after + room],
-        ids,
-        doubles[after : after + room],
-        floats[after + room : after + 2 * room],
-        doubles[after + room : after + 2 * room],
-        floats[after + 2 * room :],
-    )
+FEW = 4096
+"""So many kept tokens are listed and weighed exactly; of more, chunks are summed."""
 
 
 @njit(**JIT)
@@ -121,6 +80,9 @@ def attempt(row, u, kinds, numbers, work, top, chunks, bracket, exact):
     nothing = (UNSURE, -1, 0.0, 0, cut, t, exact)
     for place in range(len(kinds)):
         kind, now = kinds[place], numbers[place]
+        if n < 0 and cut > LOWEST and kind != TEMPERATURE and kind != MIN_P:
+            n = gather(row, work.tail, work.maxima, chunks, cut, work.values, work.ids)
+            weigh_candidates(work.values, n, slow, work.weights)
         if kind == TEMPERATURE:
             if now[0] <= COLDEST:
                 return _greedy(row, top, work.maxima, exact), bracket
@@ -141,9 +103,7 @@ def attempt(row, u, kinds, numbers, work, top, chunks, bracket, exact):
                 cut = limit
                 if n >= 0:
                     n = keep_weighed(work, n, cut)
-                else:
-                    n = gather(row, work.tail, work.maxima, chunks, cut, work.values, work.ids)
-                weigh_candidates(work.values, n, slow, work.weights)
+                    weigh_candidates(work.values, n, slow, work.weights)
         elif kind == TOP_P:
             if n >= 0:
                 cut = max(cut, nucleus_of(work.values, work.weights, n, top, now[0], work.spare, work.spare_weights))
@@ -193,16 +153,22 @@ def attempt(row, u, kinds, numbers, work, top, chunks, bracket, exact):
                 return (ASK, -1, 0.0, 0, cut, t, exact), bracket
             if n >= 0:
                 weigh_candidates(work.values, n, slow, work.weights)
+    kept = n if n >= 0 else count(row, work.tail, chunks, work.maxima, cut)
+    if n < 0 and cut > LOWEST and kept <= FEW:
+        n = gather(row, work.tail, work.maxima, chunks, cut, work.values, work.ids)
+        weigh_candidates(work.values, n, slow, work.weights)
     if n >= 0:
         token, log_p = draw(work.ids, work.weights, n, u)
         return (FINE, token, log_p, n, cut, t, exact), bracket
     rough = able and not exact
-    total = weigh(row, work.tail, chunks, fast, slow, not rough, work.sums)
+    if cut > LOWEST:
+        total = weigh_kept(row, work.tail, work.maxima, chunks, cut, fast, slow, not rough, work.sums)
+    else:
+        total = weigh(row, work.tail, chunks, fast, slow, not rough, work.sums)
     error = ROUGH_SUM if rough else EXACT_SUM
-    token, log_p, sure = locate(row, work.tail, chunks, work.sums, total, LOWEST, u, error, slow, work.buffer)
+    token, log_p, sure = locate(row, work.tail, chunks, work.sums, total, cut, u, error, slow, work.buffer)
     if not sure and not exact:
         return nothing, bracket
-    kept = count(row, work.tail, chunks, work.maxima, LOWEST)
     return (FINE if token >= 0 else ASK, token, log_p, kept, cut, t, exact), bracket
 
 
@@ -257,7 +223,7 @@ def _compile_run(stamp: str) -> Any:
         are kept, the cut, the temperature, and whether exact weights were needed.
         """
         _ = stamp  # which puts it into the closure, and so into the key of Numba's cache
-        work = _work(row.shape[0], floats, doubles, ids)
+        work = divided(row.shape[0], floats, doubles, ids)
         top, chunks, sound = read(row, work.maxima, work.tail)
         if not sound or top == NONE:
             return SPOILED, -1, 0.0, 0, NONE, 1.0, exact

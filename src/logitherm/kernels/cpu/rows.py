@@ -7,7 +7,17 @@ import math
 import numpy as np
 from numba import njit
 
-from logitherm.kernels.cpu.blocks import at_least, bits, exact_sum, exact_weights, largest, lowest_bit, rough_sum
+from logitherm.kernels.cpu.blocks import (
+    at_least,
+    bits,
+    exact_parted,
+    exact_sum,
+    exact_weights,
+    largest,
+    lowest_bit,
+    rough_parted,
+    rough_sum,
+)
 from logitherm.kernels.cpu.lanes import CHUNK
 from logitherm.kernels.cpu.weights import JIT, NONE, ROUGH
 
@@ -61,6 +71,25 @@ def weigh(row, tail, chunks, fast, slow, exact, sums):
             sums[chunk] = rough_sum(row, chunk * CHUNK, fast)
     if full < chunks:
         sums[full] = exact_sum(tail, 0, slow) if exact else rough_sum(tail, 0, fast)
+    for chunk in range(chunks):
+        total += sums[chunk]
+    return total
+
+
+@njit(**JIT)
+def weigh_kept(row, tail, maxima, chunks, cut, fast, slow, exact, sums):
+    """Each chunk's sum of the weights at or above the cut, and the total; chunks that hold none are not read."""
+    full, total = row.shape[0] // CHUNK, 0.0
+    none, under = np.float32(np.inf), np.nextafter(cut, NONE)
+    for chunk in range(full):
+        sums[chunk] = 0.0
+        if maxima[chunk] >= cut:
+            if exact:
+                sums[chunk] = exact_parted(row, chunk * CHUNK, (none, under, *slow))[1]
+            else:
+                sums[chunk] = rough_parted(row, chunk * CHUNK, (none, under, *fast))[1]
+    if full < chunks:
+        sums[full] = exact_parted(tail, 0, (none, under, *slow))[1]
     for chunk in range(chunks):
         total += sums[chunk]
     return total
