@@ -36,6 +36,12 @@ NARROWEST, WIDEST, SPREAD = 0.08, 0.4, 12.0
 """Half the width of a bracket in temperatures: SPREAD over the root of how many tokens lie above, within bounds. Chosen
 from the errors of guesses on peaked and flat rows; a bracket that misses costs another pass, never a wrong answer."""
 
+PASSES = 64
+"""After so many brackets that missed, rounding has it both ways: the plain rule is asked. Two are rare."""
+
+MISSED = 2
+"""The code of a cut that is not within the bracket."""
+
 SMALLEST = 48
 """Rows of fewer chunks are not sampled: the bracket is everything."""
 
@@ -143,7 +149,8 @@ def nucleus(row, tail, maxima, chunks, top, t, p, bracket, fast, slow, exact, er
         else:
             low, high = guess(row, maxima, chunks, top, t, p, fast, values, guessed)
     step = 0.5 * t
-    while True:
+    code, cut = MISSED, NONE
+    for _ in range(PASSES):
         total, above, kept, n = part(row, tail, maxima, chunks, low, high, fast, slow, exact, sums, values, ids)
         weigh_candidates(values, n, slow, weights)
         slack = 0.0 if exact else (2.0 * error * p * (1.0 - p) + EXACT_SUM) * total
