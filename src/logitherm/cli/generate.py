@@ -73,25 +73,14 @@ def generate(
     The text goes to standard output, recipe and seed to standard error. Ctrl-C keeps what was written (exit code 130).
     With --json each text is one line of JSON (JSON Lines). Put -- before a prompt that begins with a dash.
     """
-    if not 1 <= n <= MOST_TEXTS:
-        raise RecipeError(f"-n must be a whole number in [1, {MOST_TEXTS}]; got {n}")
     if show_steps and (n > 1 or as_json):
         raise RecipeError("--show-steps is for one text in plain form; leave out -n and --json")
-    if trace_top is not None and save_trace is None:
-        raise RecipeError("--trace-top needs --save-trace")
-    if figure and n > 1:
-        raise RecipeError("--figure is for one text; leave out -n")
-    output.check(html, figure)
+    _check(n, save_trace, trace_top, html, figure)
     sampler, origin = options.read_recipe(recipe, temperature, top_k, top_p, min_p, order)
     text = options.read_prompt(prompt, file)
-    # what could be wrong, before a large model is read
     ends = [options.unescape(s) for s in stop or ()]
-    api.limits(max_new_tokens, ends)
+    api.limits(max_new_tokens, ends)  # these two too before a large model is read
     api.check_chat(chat, system)
-    if save_trace is not None:
-        writable(save_trace)
-        if save_trace in (html, figure):
-            raise RecipeError(f"--save-trace and the page or figure must be different files; got {save_trace} twice")
     run = api.start(
         [text] * n,
         sampler,
@@ -117,32 +106,42 @@ def generate(
             _print_texts(run, sys.stdout.isatty() if echo is None else echo, quiet)
     except KeyboardInterrupt:
         run.interrupt()
-        if as_json:
-            _print_json([text for text in run.texts if text.tokens])
-        _write_files(html, figure, run.texts)
+        _finish([text for text in run.texts if text.tokens], as_json, html, figure)
         raise typer.Exit(INTERRUPTED) from None
-    if as_json:
-        _print_json(run.texts)
-    _write_files(html, figure, run.texts)
+    _finish(run.texts, as_json, html, figure)
     if failed := [t for t in run.texts if t.stop == "error"]:
         complain(failed[0].error)
         raise typer.Exit(1)
 
 
+def _check(n: int, save_trace: Path | None, trace_top: int | None, html: Path | None, figure: Path | None) -> None:
+    """Refuse what cannot be done, before any work."""
+    if not 1 <= n <= MOST_TEXTS:
+        raise RecipeError(f"-n must be a whole number in [1, {MOST_TEXTS}]; got {n}")
+    if trace_top is not None and save_trace is None:
+        raise RecipeError("--trace-top needs --save-trace")
+    if figure and n > 1:
+        raise RecipeError("--figure is for one text; leave out -n")
+    output.check(html, figure)
+    if save_trace is not None:
+        writable(save_trace)
+        if save_trace in (html, figure):
+            raise RecipeError(f"--save-trace and the page or figure must be different files; got {save_trace} twice")
+
+
+def _finish(texts: list[Generation], as_json: bool, html: Path | None, figure: Path | None) -> None:
+    """What comes when all is drawn: JSON, and the files that were asked for; a text that never began has no figure."""
+    if as_json:
+        for text in texts:
+            print(json.dumps(text.to_dict(), ensure_ascii=False, allow_nan=False), flush=True)
+    if texts:
+        drawings = (text_html(text.to_dict()) for text in texts)
+        output.write(html, lambda: page("Texts", *drawings), figure if texts[0].tokens else None, texts[0].plot)
+
+
 def _drain(run: Run) -> None:
     for _ in run:
         pass
-
-
-def _print_json(texts: list[Generation]) -> None:
-    for text in texts:
-        print(json.dumps(text.to_dict(), ensure_ascii=False, allow_nan=False), flush=True)
-
-
-def _write_files(html: Path | None, figure: Path | None, texts: list[Generation]) -> None:
-    """The files that were asked for, of what there is; a text that never began has no figure."""
-    drawings = (text_html(text.to_dict()) for text in texts)
-    output.write(html, lambda: page("Texts", *drawings), figure if texts[0].tokens else None, texts[0].plot)
 
 
 def _print_steps(run: Run) -> None:

@@ -73,6 +73,20 @@ def heat(kind, numbers, entropy, most, varentropy, n):
 
 
 @njit(**JIT)
+def own_heat(kind, now, row, work, chunks, top, t, n, slow):
+    """The temperature of a dynamic rule, from the whole row before any rule, or from what reaches it at temperature t:
+    n candidates that have been weighed, or (−1) the whole row.
+    """
+    if n >= 0 and now[OF] == 0.0:
+        entropy, most, varentropy = statistics_of(work.values, work.weights, n, t, np.float64(top), slow)
+        return heat(kind, now, entropy, most, varentropy, n)
+    if now[OF] > 0.0:
+        t, slow = 1.0, scales(top, 1.0)[1]
+    entropy, most, varentropy = statistics(row, work.tail, chunks, t, slow)
+    return heat(kind, now, entropy, most, varentropy, count(row, work.tail, chunks, work.maxima, LOWEST))
+
+
+@njit(**JIT)
 def attempt(row, u, kinds, numbers, work, top, chunks, bracket, exact):
     """The same with rough weights or with exact ones; UNSURE if rough ones cannot tell, with a bracket for the next."""
     t, cut, n, last = 1.0, LOWEST, -1, len(kinds) - 1  # n: how many candidates there are, −1 while it is the whole row
@@ -132,18 +146,7 @@ def attempt(row, u, kinds, numbers, work, top, chunks, bracket, exact):
                 n = gather(row, work.tail, work.maxima, chunks, cut, work.values, work.ids)
                 weigh_candidates(work.values, n, slow, work.weights)
         else:
-            raw = now[OF] > 0.0
-            if raw or (n < 0 and t == 1.0):
-                whole = scales(top, 1.0)[1]
-                entropy, most, varentropy = statistics(row, work.tail, chunks, 1.0, whole)
-                alive = count(row, work.tail, chunks, work.maxima, LOWEST)
-            elif n >= 0:
-                entropy, most, varentropy = statistics_of(work.values, work.weights, n, t, np.float64(top), slow)
-                alive = n
-            else:
-                entropy, most, varentropy = statistics(row, work.tail, chunks, t, slow)
-                alive = count(row, work.tail, chunks, work.maxima, LOWEST)
-            own = heat(kind, now, entropy, most, varentropy, alive)
+            own = own_heat(kind, now, row, work, chunks, top, t, n, slow)
             if own <= COLDEST:
                 return _greedy(row, top, work.maxima, exact), bracket
             t *= own
