@@ -396,3 +396,32 @@ def test_every_covered_rule_is_told_its_numbers():
     assert Plan((Temperature(0.5),))._same[1][0, 0] == 0.5
     rule = DynamicTemperature(0.1, max_p=-0.2, entropy=0.3, log_perplexity=0.1, t_min=0.4, t_max=5.0)
     assert Plan((rule,))._same[1][0].tolist() == [0.1, -0.2, 0.4, 0.0, 0.0, 0.4, 5.0, 1.0]
+
+
+def test_cuts_within_the_doubt_of_float32_are_settled_exactly():
+    """p on either side of a running mass, nearer than float32 sums can tell: the kept sets are equal all the same."""
+    rng = np.random.default_rng(8)
+    row = (rng.normal(size=9000) * 2).astype(np.float32)
+    weights = np.exp(np.sort(row.astype(np.float64))[::-1] - row.max())
+    mass = np.cumsum(weights) / weights.sum()
+    exact = 0
+    for place in range(5, 4000, 97):
+        for nudge in (-3e-9, 3e-9):
+            recipe = f"top_p({float(mass[place]) * (1 + nudge) / (1 - 1e-6)!r})"
+            outcome, _, _, count, cut, _, referee = kernel(recipe, row, 0.5)
+            kept = np.isfinite(parse(recipe).apply(row[None], parse(recipe).start([[]], seed=1)))[0]
+            assert outcome == FINE
+            assert count == kept.sum(), (recipe, place)
+            assert np.array_equal(row >= cut, kept)
+            exact += referee
+    assert exact > 40  # rough sums could not tell
+
+
+def test_min_p_compares_as_float64_does():
+    """A limit between two float32 numbers: the lower one goes, however near it is."""
+    for value in (-1.1, -0.3, -2.7, -0.0101):
+        low = np.float32(value)
+        row = np.array([0.0, low], np.float32)
+        for nudge, count in ((1e-10, 1), (-1e-10, 2)):
+            p = math.exp(float(low) + nudge) / (1 - 1e-6)
+            assert kernel(f"min_p({p!r})", row, 0.5)[3] == count
