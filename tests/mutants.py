@@ -119,7 +119,7 @@ MUTANTS = [
     Mutant("show/figure.py", "if ord(c) in known else", "if True else", "tests/show/test_figure.py"),
     Mutant("show/figure.py", '"text.parse_math", "text.usetex"', '"text.usetex",', "tests/show/test_figure.py::test_hostile"),
     Mutant("show/figure.py", "axis.set_ticks(", "str(", "tests/show/test_figure.py::test_a_users"),
-    Mutant("cli/output.py", "not path.parent.is_dir()", "False", "tests/cli/test_output.py"),
+    Mutant("paths.py", "not path.parent.is_dir()", "False", "tests/cli/test_output.py"),
     Mutant("trace.py", "(final >= cutoff) & np.isfinite(final)", "final >= cutoff", "tests/generation"),
     Mutant("trace.py", "np.argsort(-final[ids], kind=\"stable\")", "np.argsort(-ids)", "tests/generation"),
     # statistics
@@ -154,12 +154,12 @@ MUTANTS = [
     Mutant("comparison.py", ".sum() / 2),", ".sum()),", "tests/test_comparison.py"),
     Mutant("comparison.py", "if x != y), min", "if x == y), min", "tests/test_comparison.py"),
     Mutant("generation/measures.py", "1 - different", "different", "tests/test_comparison.py"),
-    Mutant("generation/measures.py", "(1 - COVERAGE) / 2,", "(1 - COVERAGE),", "tests/test_comparison.py"),
+    Mutant("generation/measures.py", "half = quantile(len(values) - 1) *", "half = 1.6 *", "tests/test_comparison.py"),
     Mutant("vary.py", "arguments | {parameter or fields(old)[0].name: value}", "{parameter or fields(old)[0].name: value}", "tests/test_comparison.py"),
     # trace files
     Mutant("recording/logits.py", 'kind = "float32" if', 'kind = "float32" if True or', "tests/recording"),
     Mutant("recording/logits.py", "np.argsort(-row, kind=\"stable\")[:top], token", "np.argsort(-row, kind=\"stable\")[:top], 0", "tests/recording"),
-    Mutant("recording/logits.py", "float(mass - np.log(tokens))", "float(mass)", "tests/recording"),
+    Mutant("recording/logits.py", "float(mass) - float(np.log(count))", "float(mass)", "tests/recording"),
     Mutant("recording/form.py", "(before + text)", "(text)", "tests/recording"),
     Mutant("recording/reading.py", "stated == digest_of(content, before)", "True", "tests/recording"),
     Mutant("recording/verify.py", "if entry.u != u:", "if False:", "tests/recording"),

@@ -13,8 +13,6 @@ from numba import njit, types
 from logitherm.kernels.cpu.lanes import CHUNK, Lanes, over_chunks, pairwise
 from logitherm.kernels.cpu.weights import JIT, exact
 
-LN2 = math.log(2.0)
-
 
 @over_chunks(types.float64, types.float64, types.float64)
 def moments(chunk: list[Lanes], *scale: Lanes) -> Sequence[Any]:
