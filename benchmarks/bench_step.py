@@ -25,8 +25,9 @@ from rich.progress import track
 from transformers.generation import logits_process as theirs
 
 import logitherm as lt
+from logitherm.kernels.compiling import KERNELS
 from logitherm.kernels.cpu import chain, workspace
-from logitherm.plan import KERNELS, VARIABLE
+from logitherm.plan import VARIABLE
 
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 GPT2 = Path(__file__).parents[2] / "shared" / "data" / "logits" / "gpt2_124m.npz"

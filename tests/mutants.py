@@ -125,8 +125,8 @@ MUTANTS = [
     # statistics
     Mutant("rng.py", "* 2.0**-53\n", "* 2.0**-53 * 0.9\n", "tests/test_statistics.py"),
     # states and buffers
-    Mutant("ragged.py", "and bool((self._written.lengths == self.lengths).all())", "", "tests/test_state.py"),
-    Mutant("ragged.py", "self._written.lengths[:] = lengths", "pass", "tests/test_state.py"),
+    Mutant("ragged.py", "and bool((self.written.lengths == self.lengths).all())", "", "tests/test_state.py"),
+    Mutant("ragged.py", "self.written.lengths[:] = lengths", "pass", "tests/test_state.py"),
     Mutant("sampler.py", "lanes.append(lane(f\"{rule.name}#{seen[rule.name]}\"))", "lanes.append(0)", LAWS + "6_every"),
     Mutant("sampler.py", "#{seen[rule.name]}", "#1", LAWS + "6_every"),
     Mutant("state.py", "self.state.position, self.lane)", "self.state.position, 0)", LAWS + "6_every"),
@@ -174,7 +174,7 @@ MUTANTS = [
     # kernels; the first two make them trust float32
     Mutant("kernels/cpu/rows.py", "near > doubt", "True", KERNELS),
     Mutant("kernels/cpu/candidates.py", "near = target - before < slack or running - target < slack", "near = False", KERNELS),
-    Mutant("kernels/cpu/weights.py", "low = np.float32(scale - np.float64(high))", "low = np.float32(0.0)", KERNELS),
+    Mutant("kernels/cpu/weights.py", "low = np.float32(scale * 2**PART - np.float64(high))", "low = np.float32(0.0)", KERNELS),
     Mutant("kernels/cpu/weights.py", "POWERS32 = [float(np.float32(c)) for c in _fit(6)]", "POWERS32 = [float(np.float32(c)) for c in _fit(4)]", KERNELS),
     Mutant("kernels/cpu/rows.py", "tail[i - full * CHUNK] = row[i]", "pass", KERNELS),
     Mutant("kernels/cpu/rows.py", "not bad and top < np.inf", "top < np.inf", KERNELS),
@@ -184,8 +184,10 @@ MUTANTS = [
     Mutant("kernels/cpu/coins.py", "c0, c1, c2, c3 = position & LOW, position >> HALF", "c0, c1, c2, c3 = position & LOW, np.uint64(0)", KERNELS),
     Mutant("kernels/cpu/statistics.py", "second / mass / t / t - mean * mean", "second / mass / t / t", KERNELS),
     Mutant("plan.py", "value(rule.p) * (1 - SLACK)]) if value(rule.p) < 1", "value(rule.p)]) if value(rule.p) < 1", KERNELS),
-    Mutant("plan.py", 'padded[OF] = float(getattr(rule, "of", "kept") == "raw")', "padded[OF] = 0.0", KERNELS),
-    Mutant("sampler.py", "if not (np.abs(found - log_p) < REMEMBERED).all():", "if False:", KERNELS),
+    Mutant("plan.py", 'entry[1 + OF] = getattr(rule, "of", "kept") == "raw"', "pass", KERNELS),
+    Mutant("kernels/cpu/chain.py", "and written[i] == lengths[i]", "", KERNELS),
+    Mutant("kernels/cpu/chain.py", "lengths[i] < history.shape[1] and ", "", KERNELS),
+    Mutant("sampler.py", "if not (np.abs(found - self.log_ps) < REMEMBERED).all():", "if False:", KERNELS),
     # recipes
     Mutant("recipe.py", '"vllm": (Temperature, MinP, TopK, TopP)', '"vllm": (Temperature, TopK, TopP, MinP)', "tests/test_recipe.py"),
     Mutant("recipe.py", "if name in REGISTRY:", "if name in REGISTRY and not entry_points(group=PLUGINS, name=name):", "tests/test_recipe.py"),

@@ -6,7 +6,6 @@ The only place that decides between the two. Nobody waits for a compiler: plain 
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,32 +16,35 @@ import numpy as np
 
 from logitherm.arrays import is_torch
 from logitherm.kernels.codes import (
+    DRAWN,
+    ENTRY,
     EXPONENTIAL,
     INTERPOLATED,
     LINEAR,
     MIN_P,
-    NUMBERS,
     OF,
+    OFF,
     TEMPERATURE,
     TOP_K,
     TOP_P,
 )
+from logitherm.kernels.compiling import KERNELS
+from logitherm.ragged import Ragged
 from logitherm.rules import DynamicTemperature, MinP, Rule, Temperature, TopK, TopP
 from logitherm.rules.base import SLACK
 from logitherm.rules.dynamic import Dynatemp, Edt
+from logitherm.schedule import Schedule
 from logitherm.state import At, State
 
 VARIABLE = "LOGITHERM_PLAN"
 """Set to "plain" it switches all kernels off."""
 
-WORTHWHILE = 8192
-"""Rows of fewer tokens do not make anybody compile; kernels that are there serve them all the same."""
+FLOAT32 = np.dtype(np.float32)
+READ = FLOAT32, np.dtype(np.float16)
+"""What a kernel reads in place, and what is widened for it."""
 
 Encoded = tuple[int, list[float]]
 """A rule as a kernel reads it: its kind and its numbers."""
-
-Told = tuple[np.ndarray, np.ndarray]
-"""A run of rules as a kernel reads it: the kinds, and a row of numbers for each."""
 
 Value = Callable[[Any], float]
 """The value of a parameter for one row."""
@@ -98,6 +100,10 @@ def covered(rule: Rule) -> bool:
     return type(rule) in CUT and all(getattr(rule, feature, 0.0) == 0.0 for feature in UNSUMMED)
 
 
+Drawn = tuple[np.ndarray, np.ndarray, Ragged]
+"""One token a row, their log-probabilities to about 1e-6, and the histories with them."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """How a chain of rules is run. Prints as one line for each kernel, or rule without one."""
@@ -107,138 +113,90 @@ class Plan:
     @cached_property
     def kernel(self) -> str | None:
         """The kernel that takes a whole step, or None."""
-        return "cut" if all(map(covered, self.rules)) else None
+        return "cut" if not self._plain and all(map(covered, self.rules)) else None
+
+    @cached_property
+    def _plain(self) -> bool:
+        """Whether kernels are switched off; asked once, for asking costs as much as making a token's objects."""
+        return os.environ.get(VARIABLE) == "plain"
 
     def __str__(self) -> str:
         """What runs what, and since when."""
-        chain = " | ".join(map(str, self.rules))
         if self.kernel is None:
-            return "\n".join(f"plain  <- {rule}" for rule in self.rules)
-        return f"{self.kernel:<6} <- {chain}  ({KERNELS.standing})"
+            why = f"  ({VARIABLE} says so)" if self._plain else ""
+            return "\n".join(f"plain  <- {rule}{why}" for rule in self.rules)
+        return f"{self.kernel:<6} <- {' | '.join(map(str, self.rules))}  ({KERNELS.standing})"
 
-    def draw(self, logits: Any, state: State) -> tuple[np.ndarray, np.ndarray] | None:
-        """One token a row by the kernel and their log-probabilities to about 1e-6.
-
-        None where the plain bodies are to do it, which also say what is wrong.
-        """
-        rows = self._rows(logits, state)
-        kernels = KERNELS.ready(rows.shape[1]) if rows is not None else None
-        if rows is None or kernels is None:
+    def draw(self, logits: Any, state: State) -> Drawn | None:
+        """One token a row by the kernel; None where the plain bodies are to do it, which also say what is wrong."""
+        rows = float32_rows(logits) if self.kernel else None
+        if rows is None:
             return None
-        memory = kernels.workspace(rows.shape[1])
-        seeds, positions = state.seed, state.position.astype(np.uint64)
-        tokens, log_ps = np.empty(len(rows), dtype=np.int64), np.empty(len(rows))
-        if self._same:
-            failed = kernels.draws(rows, seeds, positions, *self._same, *memory, tokens, log_ps)
-            return None if failed >= 0 else (tokens, log_ps)
-        for row in range(len(rows)):
-            one, told = slice(row, row + 1), self._told(state, row)
-            if kernels.draws(rows[one], seeds[one], positions[one], *told, *memory, tokens[one], log_ps[one]) >= 0:
-                return None
-        return tokens, log_ps
-
-    def _rows(self, logits: Any, state: State) -> np.ndarray | None:
-        """The logits as float32 rows, without a copy where they are; None if they are of another kind or shape."""
-        if self.kernel is None or not len(state) or os.environ.get(VARIABLE) == "plain":
+        count, size = rows.shape
+        draws = KERNELS.draws
+        if draws is None:
+            KERNELS.ask(size)
             return None
-        if is_torch(logits):
-            if logits.device.type != "cpu" or not logits.is_floating_point() or logits.element_size() > 4:
-                return None
-            logits = logits.detach().float().contiguous().numpy()
-        if not isinstance(logits, np.ndarray) or logits.dtype not in (np.float32, np.float16):
+        if not size or not count or count != len(state.prompt):
             return None
-        if logits.ndim != 2 or logits.shape[0] != len(state) or not logits.shape[1]:
+        told = self._same
+        if told is None:
+            told = _told(self.rules, state)
+        history = state.history
+        written = history.written
+        tokens, log_ps, lengths = np.empty(count, np.int64), np.empty(count), np.empty(count, np.int64)
+        with written.lock:
+            came = draws(
+                rows, told, state.seed, state.prompt, history.lengths, history.arrays[0], written.lengths,
+                *KERNELS.workspace(size), tokens, log_ps, lengths,
+            )  # fmt: skip
+        if came >= 0:
             return None
-        return np.ascontiguousarray(logits, dtype=np.float32)
+        return tokens, log_ps, history.extended(lengths) if came == DRAWN else history.append([tokens[:, None]])
 
     @cached_property
-    def _same(self) -> Told | None:
+    def _same(self) -> np.ndarray | None:
         """The rules as the kernel reads them, if they are the same for every row and position."""
         if any(not isinstance(v, int | float | str) for rule in self.rules for v in rule.parameters().values()):
             return None
-        return _told(self.rules, float)
-
-    def _told(self, state: State, row: int) -> Told:
-        """The same for one row where it stands."""
-        at = At(None, state)
-        return _told(self.rules, lambda parameter: float(at.values(parameter)[row]))
+        told = _entries(self.rules, float)
+        active = told[:, told[0, :, 0] != OFF]
+        return np.ascontiguousarray(active)
 
 
-def _told(rules: Sequence[Rule], value: Value) -> Told:
-    active = [entry for rule in rules if (entry := _encoded(rule, value)) is not None]
-    kinds = np.array([kind for kind, _ in active], dtype=np.int64)
-    return kinds, np.array([numbers for _, numbers in active]).reshape(-1, NUMBERS)
-
-
-def _encoded(rule: Rule, value: Value) -> Encoded | None:
-    found = CUT[type(rule)](rule, value)
-    if found is None:
+def float32_rows(logits: Any) -> np.ndarray | None:
+    """The logits as float32 rows, without a copy where they are; None if they are of another kind, shape or device."""
+    if not isinstance(logits, np.ndarray):
+        if not is_torch(logits) or logits.device.type != "cpu" or logits.element_size() > 4:
+            return None
+        if not logits.is_floating_point():
+            return None
+        logits = logits.detach().float().contiguous().numpy()
+    if logits.ndim != 2 or logits.dtype not in READ:
         return None
-    kind, numbers = found
-    padded = numbers + [0.0] * (NUMBERS - len(numbers))
-    padded[OF] = float(getattr(rule, "of", "kept") == "raw")
-    return kind, padded
+    rows: np.ndarray = logits
+    flags = rows.flags
+    if rows.dtype is FLOAT32 and flags.c_contiguous and flags.aligned:
+        return rows
+    return np.require(rows, FLOAT32, ["C", "A"])
 
 
-class Kernels:
-    """The compiled kernels of this process: not asked for yet, on their way, there, or not to be had."""
+def _told(rules: Sequence[Rule], state: State) -> np.ndarray:
+    """The rules as the kernel reads them, (rows, rules, ENTRY), each row where it stands."""
+    at = At(None, state)
+    columns = {id(v): at.values(v) for rule in rules for v in vars(rule).values() if isinstance(v, tuple | Schedule)}
 
-    def __init__(self) -> None:
-        self._chain: Any = None
-        self._memory: Any = None
-        self._why: str | None = None
-        self._thread: threading.Thread | None = None
-        self._lock = threading.Lock()
-        self._own = threading.local()
+    def entries(row: int) -> np.ndarray:
+        return _entries(rules, lambda v: float(columns[id(v)][row] if id(v) in columns else v))
 
-    @property
-    def standing(self) -> str:
-        """Where they stand, in a few words."""
-        if os.environ.get(VARIABLE) == "plain":
-            return f"plain: {VARIABLE} says so"
-        if self._chain is not None:
-            return "compiled"
-        if self._why is not None:
-            return f"plain: {self._why}"
-        return "plain until it is compiled"
-
-    def ready(self, size: int) -> Kernels | None:
-        """These, if they are compiled; otherwise see to it in the background, for rows worth it."""
-        if self._chain is not None:
-            return self
-        if size >= WORTHWHILE and self._why is None and self._thread is None:
-            with self._lock:
-                if self._thread is None:
-                    self._thread = threading.Thread(target=self.load, name="logitherm-kernels", daemon=True)
-                    self._thread.start()
-        return None
-
-    def load(self) -> None:
-        """Compile them, or read them from Numba's cache, now."""
-        try:
-            from logitherm.kernels.cpu import chain, workspace
-
-            row, told = np.zeros((1, 8), dtype=np.float32), _told((Temperature(0.5),), float)
-            once = np.zeros(1, dtype=np.uint64), np.zeros(1, dtype=np.uint64)
-            chain.draws(row, *once, *told, *workspace.memory(8), np.empty(1, dtype=np.int64), np.empty(1))
-        except ImportError as error:
-            self._why = f"{error.name} is not installed"
-        except Exception as error:  # whatever a compiler may meet: the plain bodies serve
-            self._why = f"compiling failed: {error!r}"
-        else:
-            self._chain, self._memory = chain, workspace.memory
-
-    def workspace(self, size: int) -> Sequence[np.ndarray]:
-        """This thread's memory for rows of a size."""
-        if getattr(self._own, "size", None) != size:
-            self._own.size, self._own.memory = size, self._memory(size)
-        memory: Sequence[np.ndarray] = self._own.memory
-        return memory
-
-    def draws(self, *arguments: Any) -> int:
-        """`kernels.cpu.chain.draws`."""
-        failed: int = self._chain.draws(*arguments)
-        return failed
+    return np.concatenate([entries(row) for row in range(len(state))])
 
 
-KERNELS = Kernels()
+def _entries(rules: Sequence[Rule], value: Value) -> np.ndarray:
+    """The rules as the kernel reads them for one row, (1, rules, ENTRY)."""
+    told = np.zeros((1, len(rules), ENTRY))
+    for entry, rule in zip(told[0], rules, strict=True):
+        kind, numbers = CUT[type(rule)](rule, value) or (OFF, [])
+        entry[0], entry[1 : 1 + len(numbers)] = kind, numbers
+        entry[1 + OF] = getattr(rule, "of", "kept") == "raw"
+    return told

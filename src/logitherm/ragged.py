@@ -29,6 +29,7 @@ class Ragged:
 
     arrays:  the buffers; places lie along `axis` (1 or more), rows along 0. Read them, never write.
     lengths: (rows,) int64.
+    written: how far the buffers are written, by this value or by others, and the lock under which that may change.
     """
 
     def __init__(
@@ -38,7 +39,17 @@ class Ragged:
         self.lengths = np.array(lengths, dtype=np.int64)
         self.lengths.flags.writeable = False
         self.axis = axis
-        self._written = written or Written(self.lengths.copy(), Lock())
+        self.written = written or Written(self.lengths.copy(), Lock())
+
+    def extended(self, lengths: np.ndarray) -> Self:
+        """The value after somebody wrote up to these lengths into these very buffers, and noted it in `written`.
+
+        lengths: (rows,) int64, which becomes the value's own.
+        """
+        grown = object.__new__(type(self))
+        lengths.flags.writeable = False
+        grown.__dict__.update(self.__dict__, lengths=lengths)
+        return grown
 
     @property
     def rows(self) -> int:
@@ -54,10 +65,10 @@ class Ragged:
         """Row i grows by the first counts[i] places of its values; `values` are laid out like `arrays`."""
         lengths = self.lengths + counts
         need = int(lengths.max(initial=0))
-        with self._written.lock:  # two threads may grow two continuations of one value
-            free = need <= self.places and bool((self._written.lengths == self.lengths).all())
+        with self.written.lock:  # two threads may grow two continuations of one value
+            free = need <= self.places and bool((self.written.lengths == self.lengths).all())
             if free:
-                self._written.lengths[:] = lengths
+                self.written.lengths[:] = lengths
         room = self.places if need <= self.places else max(need + SPARE, 2 * self.places)
         base = self if free else self._copied(room)
         for buffer, new in zip(base.arrays, values, strict=True):
@@ -67,7 +78,7 @@ class Ragged:
                 target, source = np.moveaxis(buffer, self.axis, 1), np.moveaxis(new, self.axis, 1)
             for row, (start, end) in enumerate(zip(self.lengths.tolist(), lengths.tolist(), strict=True)):
                 target[row, start:end] = source[row, : end - start]
-        return type(self)(base.arrays, lengths, self.axis, self._written if free else None)
+        return type(self)(base.arrays, lengths, self.axis, self.written if free else None)
 
     def take(self, rows: Sequence[int] | np.ndarray) -> Self:
         """These rows, in this order, in buffers of their own."""
@@ -86,7 +97,7 @@ class Ragged:
         cut = np.asarray(lengths, dtype=np.int64)
         if cut.shape != self.lengths.shape or (cut < 0).any() or (cut > self.lengths).any():
             raise ValueError(f"crop lengths must be in [0, {self.lengths.tolist()}]; got {cut.tolist()}")
-        return type(self)(self.arrays, cut, self.axis, self._written)
+        return type(self)(self.arrays, cut, self.axis, self.written)
 
     def row(self, index: int) -> np.ndarray:
         """The places of one row of the first array, as a read-only view."""

@@ -5,9 +5,9 @@ reorders it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -100,10 +100,11 @@ class Sampler:
         LogitsError if that array has been written over by then.
         """
         if len(state.memory) == len(self.rules) and (drawn := self._plan.draw(logits, state)) is not None:
-            return self._of_kernel(*drawn, logits, state)
+            tokens, log_ps, history = drawn
+            return Step(tokens, state.grown(history), _Again(self, logits, state, tokens, log_ps))
         raw = self._read(logits, state)
         final = self._checked(self._shape(raw, state), raw, state)
-        return self._learn(draw(final, uniform(state.seed, state.position)), lambda: raw, state, final)
+        return self._learn(draw(final, uniform(state.seed, state.position)), state, _Known(self, raw, state, final))
 
     def observe(self, logits: Array, state: State, tokens: Sequence[int] | np.ndarray) -> Step:
         """Accept tokens that were chosen elsewhere, possible under this chain or not, one a row."""
@@ -113,7 +114,7 @@ class Sampler:
             raise LogitsError(f"tokens must be {len(state)} whole numbers, one a row; got {tokens!r}")
         if ((chosen < 0) | (chosen >= raw.shape[1])).any():
             raise LogitsError(f"tokens must be ids in [0, {raw.shape[1]}); got {tokens!r}")
-        return self._learn(chosen.astype(np.int64), lambda: raw, state)
+        return self._learn(chosen.astype(np.int64), state, _Known(self, raw, state))
 
     def plan(self) -> Plan:
         """Which kernel runs which rules when this chain takes a step; print it."""
@@ -170,25 +171,54 @@ class Sampler:
                 _blame(f"after {str(rule)!r}", after)
         return final
 
-    def _of_kernel(self, tokens: np.ndarray, log_p: np.ndarray, logits: Array, state: State) -> Step:
-        """The step of tokens that a kernel drew, which remembers log-probabilities to know the logits again."""
-
-        @cache
-        def both() -> tuple[Array, Array]:
-            raw = self._read(logits, state)
-            final = self._shape(raw, state)
-            found = numpy(log_softmax(final))[np.arange(len(tokens)), tokens]
-            if not (np.abs(found - log_p) < REMEMBERED).all():
-                raise LogitsError("the logits were written over before the step's probabilities were asked for")
-            return raw, final
-
-        return Step(tokens, state.push(tokens), lambda: both()[0], lambda raw: both()[1])
-
-    def _learn(self, tokens: np.ndarray, source: Callable[[], Array], state: State, final: Any = None) -> Step:
+    def _learn(self, tokens: np.ndarray, state: State, logits: _Known) -> Step:
         after = state.push(tokens)
-        step = Step(tokens, after, source, lambda raw: self._shape(raw, state) if final is None else final)
+        step = Step(tokens, after, logits)
         memory = tuple(r.advance(m, step) for r, m in zip(self.rules, state.memory, strict=True))
         return replace(step, state=replace(after, memory=memory))
+
+
+class _Known:
+    """The logits of a step that the plain rules took; those after the chain are computed at the first question."""
+
+    def __init__(self, sampler: Sampler, raw: Array, state: State, final: Any = None) -> None:
+        self.sampler, self.raw, self.state, self._final = sampler, raw, state, final
+
+    @property
+    def final(self) -> Array:
+        """The logits after the chain."""
+        if self._final is None:
+            self._final = self.sampler._shape(self.raw, self.state)
+        return self._final
+
+
+class _Again:
+    """The logits of a step that a kernel took, read again at the first question.
+
+    The log-probabilities of the tokens tell whether they are still the same.
+    """
+
+    def __init__(self, sampler: Sampler, logits: Array, state: State, tokens: np.ndarray, log_ps: np.ndarray) -> None:
+        self.sampler, self.logits, self.state, self.tokens, self.log_ps = sampler, logits, state, tokens, log_ps
+
+    @property
+    def raw(self) -> Array:
+        """The logits before any rule."""
+        return self._both[0]
+
+    @property
+    def final(self) -> Array:
+        """The logits after the chain."""
+        return self._both[1]
+
+    @cached_property
+    def _both(self) -> tuple[Array, Array]:
+        raw = self.sampler._read(self.logits, self.state)
+        final = self.sampler._shape(raw, self.state)
+        found = numpy(log_softmax(final))[np.arange(len(self.tokens)), self.tokens]
+        if not (np.abs(found - self.log_ps) < REMEMBERED).all():
+            raise LogitsError("the logits were written over before the step's probabilities were asked for")
+        return raw, final
 
 
 def _apply(rule: Rule, logits: Array, at: At) -> Array:

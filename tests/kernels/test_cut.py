@@ -13,9 +13,10 @@ import torch
 
 from logitherm import DynamicTemperature, LogitsError, Temperature, parse, uniform
 from logitherm.kernels.codes import ASK, FINE, SPOILED
+from logitherm.kernels.compiling import KERNELS
 from logitherm.kernels.cpu import chain, workspace
 from logitherm.kernels.cpu.weights import LOG2E, ROUGH, scales
-from logitherm.plan import KERNELS, VARIABLE, Plan
+from logitherm.plan import VARIABLE, Plan
 from tests.rows import bf16
 
 RECIPES = [
@@ -68,7 +69,7 @@ def rows(size, rng):
 
 def kernel(recipe, row, u, exact=False):
     plan = Plan(parse(recipe).rules)
-    return chain.run(row, u, *plan._same, *workspace.memory(len(row)), exact)
+    return chain.run(row, u, plan._same[0], *workspace.memory(len(row)), exact)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -117,7 +118,7 @@ def test_random_draws_on_real_and_random_rows(gpt2, record_property):
             true = np.searchsorted(running, us * running[-1], side="right")
             memory = workspace.memory(len(row))
             for u, expected in zip(us, true, strict=True):
-                token = chain.run(row, u, *plan._same, *memory, False)[1]
+                token = chain.run(row, u, plan._same[0], *memory, False)[1]
                 if token != expected:
                     wrong += np.abs(running / running[-1] - u).min() >= BOUNDARY
                 draws += 1
@@ -183,6 +184,12 @@ def test_spoiled_rows_are_told_apart():
     )
 
 
+@pytest.fixture(autouse=True)
+def kernels_are_on(monkeypatch):
+    """Also where the suite runs with LOGITHERM_PLAN=plain."""
+    monkeypatch.delenv(VARIABLE, raising=False)
+
+
 @pytest.fixture
 def compiled():
     KERNELS.load()
@@ -198,7 +205,7 @@ def test_a_step_is_the_same_with_and_without_kernels(monkeypatch):
             logits = (rng.normal(size=(3, size)) * 3).astype(np.float32)
             with_kernel = steps(sampler, logits)
             monkeypatch.setenv(VARIABLE, "plain")
-            assert steps(sampler, logits) == with_kernel
+            assert steps(parse(recipe), logits) == with_kernel
             monkeypatch.delenv(VARIABLE)
 
 
@@ -231,8 +238,9 @@ def test_the_plan_takes_what_it_can_and_leaves_the_rest(monkeypatch):
     assert str(sampler.plan()) == "cut    <- temperature(0.8) | top_p(0.9)  (compiled)"
     assert str(parse("top_k(3) | ban([1])").plan()) == "plain  <- top_k(3)\nplain  <- ban([1])"
     monkeypatch.setenv(VARIABLE, "plain")
-    assert sampler.plan().draw(row, state) is None
-    assert str(sampler.plan()).endswith("(plain: LOGITHERM_PLAN says so)")
+    off = parse(str(sampler)).plan()
+    assert off.draw(row, state) is None
+    assert str(off).splitlines()[0] == "plain  <- temperature(0.8)  (LOGITHERM_PLAN says so)"
 
 
 @pytest.mark.usefixtures("compiled")
@@ -276,6 +284,27 @@ def test_a_step_knows_when_its_logits_were_written_over():
 
 
 @pytest.mark.usefixtures("compiled")
+def test_histories_grow_as_values_do():
+    """Two continuations of one state, and more tokens than a buffer has room for."""
+    sampler = parse("top_k(3)")
+    logits = (np.random.default_rng(0).normal(size=(2, 300)) * 2).astype(np.float32)
+    start = sampler.start([[1, 2], [3]], seed=5)
+    one = sampler.step(logits, start).state
+    other = sampler.step(-logits, start).state
+    assert one.tokens[0].tolist()[:2] == other.tokens[0].tolist()[:2] == [1, 2]
+    assert one.tokens[0][2] != other.tokens[0][2]
+    state, drawn = start, []
+    for _ in range(200):
+        step = sampler.step(logits, state)
+        state = step.state
+        drawn.append(step.tokens.tolist())
+    assert [t.tolist() for t in state.tokens] == [[1, 2, *(a for a, _ in drawn)], [3, *(b for _, b in drawn)]]
+    assert state.position.tolist() == [200, 200]
+    with pytest.raises(ValueError, match="read-only"):
+        state.history.lengths[0] = 1
+
+
+@pytest.mark.usefixtures("compiled")
 def test_threads_may_share_a_sampler():
     sampler = parse("temperature(0.9) | top_p(0.95)")
     logits = (np.random.default_rng(3).normal(size=(40, 1, 20_000)) * 2).astype(np.float32)
@@ -300,7 +329,7 @@ def test_nobody_waits_for_a_compiler():
 import time
 import numpy as np
 from logitherm import parse
-from logitherm.plan import KERNELS
+from logitherm.kernels.compiling import KERNELS
 sampler = parse("temperature(0.8) | top_p(0.9)")
 logits = np.random.default_rng(0).normal(size=(1, 9000)).astype(np.float32)
 assert KERNELS.standing == "plain until it is compiled"
@@ -334,7 +363,7 @@ import sys
 sys.modules["numba"] = None
 import numpy as np
 from logitherm import parse
-from logitherm.plan import KERNELS
+from logitherm.kernels.compiling import KERNELS
 KERNELS.load()
 sampler = parse("top_p(0.9)")
 assert str(sampler.plan()).endswith("(plain: numba is not installed)"), str(sampler.plan())
@@ -365,9 +394,9 @@ for size in (1, 7, 16, 127, 128, 129, 1000, 6021, 9000):
         row = np.frombuffer(area, dtype=np.float32, count=size, offset=offset)
         row[:] = rng.normal(size=size) * 2
         for recipe in RECIPES:
-            told = Plan(parse(recipe).rules)._same
+            rules = Plan(parse(recipe).rules)._same[0]
             for exact in (False, True):
-                assert chain.run(row, 0.7, *told, *workspace.memory(size), exact)[0] == FINE
+                assert chain.run(row, 0.7, rules, *workspace.memory(size), exact)[0] == FINE
 """
     code = code.replace("RECIPES", repr(RECIPES))
     subprocess.run([sys.executable, "-c", code], check=True, timeout=300, env={**os.environ})
@@ -393,9 +422,9 @@ def test_the_coins_are_those_of_the_plain_draw():
 
 
 def test_every_covered_rule_is_told_its_numbers():
-    assert Plan((Temperature(0.5),))._same[1][0, 0] == 0.5
+    assert Plan((Temperature(0.5),))._same[0, 0, 1] == 0.5
     rule = DynamicTemperature(0.1, max_p=-0.2, entropy=0.3, log_perplexity=0.1, t_min=0.4, t_max=5.0)
-    assert Plan((rule,))._same[1][0].tolist() == [0.1, -0.2, 0.4, 0.0, 0.0, 0.4, 5.0, 1.0]
+    assert Plan((rule,))._same[0, 0, 1:].tolist() == [0.1, -0.2, 0.4, 0.0, 0.0, 0.4, 5.0, 1.0]
 
 
 def test_cuts_within_the_doubt_of_float32_are_settled_exactly():

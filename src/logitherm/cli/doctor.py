@@ -13,8 +13,8 @@ from rich.console import Console
 from logitherm import api
 from logitherm.cli import options
 from logitherm.cli.errors import complain, friendly
+from logitherm.kernels.compiling import WORTHWHILE
 from logitherm.models.onnx import NUTSHELL
-from logitherm.plan import WORTHWHILE
 from logitherm.recipe import parse
 from logitherm.show.table import Column, table
 from logitherm.version import __version__

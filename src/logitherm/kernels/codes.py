@@ -1,4 +1,4 @@
-"""How a run of rules is told to a kernel: a kind and a few numbers for each rule."""
+"""How a run of rules is told to a kernel: each a kind and a few numbers, in one float64 array (rows, rules, ENTRY)."""
 
 TEMPERATURE, TOP_K, TOP_P, MIN_P, LINEAR, INTERPOLATED, EXPONENTIAL = range(7)
 """Kinds of rules. Their numbers: t | k | p | log p | a, coefficients of max p, H, H / log n and varentropy, t_min,
@@ -8,8 +8,18 @@ t_max, of | low, high, exponent, of | t0, theta, base, of. `of`, always the last
 NUMBERS = 8
 """How many numbers a rule has room for."""
 
+ENTRY = 1 + NUMBERS
+"""The kind, which stands first, and the numbers."""
+
 OF = NUMBERS - 1
-"""The place of `of`."""
+"""The place of `of` among the numbers."""
+
+OFF = -1
+"""The kind of a rule that does nothing to this row."""
+
+DRAWN, APART = -1, -2
+"""What came of a call: the rows' tokens, which stand in their histories; tokens whose histories have no room or belong
+to another value. From 0 on: the row that no token could be drawn for."""
 
 FINE, SPOILED, ASK, UNSURE = range(4)
 """What came of a row: a token; a row that none can be drawn from; one that only the plain rules can answer for; and,

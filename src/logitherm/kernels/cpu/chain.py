@@ -14,15 +14,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numba import njit
+from numba import njit, types
 
 from logitherm.kernels.codes import (
+    APART,
     ASK,
+    DRAWN,
     FINE,
     INTERPOLATED,
     LINEAR,
     MIN_P,
     OF,
+    OFF,
     SPOILED,
     TEMPERATURE,
     TOP_K,
@@ -87,13 +90,15 @@ def own_heat(kind, now, row, work, chunks, top, t, n, slow):
 
 
 @njit(**JIT)
-def attempt(row, u, kinds, numbers, work, top, chunks, bracket, exact):
+def attempt(row, u, rules, work, top, chunks, bracket, exact):
     """The same with rough weights or with exact ones; UNSURE if rough ones cannot tell, with a bracket for the next."""
-    t, cut, n, last = 1.0, LOWEST, -1, len(kinds) - 1  # n: how many candidates there are, −1 while it is the whole row
+    t, cut, n, last = 1.0, LOWEST, -1, len(rules) - 1  # n: how many candidates there are, −1 while it is the whole row
     fast, slow, able = scales(top, 1.0)
     nothing = (UNSURE, -1, 0.0, 0, cut, t, exact)
-    for place in range(len(kinds)):
-        kind, now = kinds[place], numbers[place]
+    for place in range(len(rules)):
+        kind, now = int(rules[place, 0]), rules[place, 1:]
+        if kind == OFF:
+            continue
         if n < 0 and cut > LOWEST and kind != TEMPERATURE and kind != MIN_P:
             n = gather(row, work.tail, work.maxima, chunks, cut, work.values, work.ids)
             weigh_candidates(work.values, n, slow, work.weights)
@@ -214,13 +219,21 @@ def _at_or_above(limit):
     return np.nextafter(near, np.float32(np.inf)) if np.float64(near) < limit else near
 
 
+ROW, RULES = types.Array(types.float32, 1, "C", readonly=True), types.Array(types.float64, 2, "C", readonly=True)
+ROWS, TOLD = types.Array(types.float32, 2, "C", readonly=True), types.Array(types.float64, 3, "C", readonly=True)
+COUNTS, SEEDS = types.Array(types.int64, 1, "C", readonly=True), types.Array(types.uint64, 1, "C", readonly=True)
+MEMORY = types.float32[::1], types.float64[::1], types.int32[::1]
+OUTCOME = types.Tuple(
+    [types.int64, types.int64, types.float64, types.int64, types.float32, types.float64, types.boolean]
+)
+
+
 def _compile_run(stamp: str) -> Any:
-    @njit(cache=True, **JIT)
-    def run(row, u, kinds, numbers, floats, doubles, ids, exact):
+    @njit(OUTCOME(ROW, types.float64, RULES, *MEMORY, types.boolean), cache=True, **JIT)
+    def run(row, u, rules, floats, doubles, ids, exact):
         """One row through a run of rules, and its draw.
 
-        row: (vocabulary,) float32. u: in [0, 1). kinds, numbers: the rules, as many as kinds has entries.
-        floats, doubles, ids: a workspace.
+        row: (vocabulary,) float32. u: in [0, 1). rules: (rules, ENTRY). floats, doubles, ids: a workspace.
         exact: use exact weights from the beginning.
         Returns what came of it (FINE, SPOILED, ASK), the token, its log-probability after the rules, how many tokens
         are kept, the cut, the temperature, and whether exact weights were needed.
@@ -232,7 +245,7 @@ def _compile_run(stamp: str) -> Any:
             return SPOILED, -1, 0.0, 0, NONE, 1.0, exact
         bracket = (np.float32(1.0), np.float32(0.0))
         while True:
-            answer, bracket = attempt(row, u, kinds, numbers, work, top, chunks, bracket, exact)
+            answer, bracket = attempt(row, u, rules, work, top, chunks, bracket, exact)
             if answer[0] != UNSURE:
                 return answer
             if exact:
@@ -243,20 +256,34 @@ def _compile_run(stamp: str) -> Any:
 
 
 def _compile_draws(stamp: str) -> Any:
-    @njit(cache=True, **JIT)
-    def draws(rows, seeds, positions, kinds, numbers, floats, doubles, ids, tokens, log_ps):
-        """`run` on every row with the coin of its seed and position; returns the first row that was not FINE, or −1.
+    arrays = [ROWS, TOLD, SEEDS, COUNTS, COUNTS, types.int64[:, ::1], types.int64[::1]]
+    answers = [types.int64[::1], types.float64[::1], types.int64[::1]]
 
-        rows: (rows, vocabulary) float32. seeds, positions: uint64, one a row. tokens, log_ps: where the answers go.
+    @njit(types.int64(*arrays, *MEMORY, *answers), cache=True, **JIT)
+    def draws(rows, told, seeds, prompt, lengths, history, written, floats, doubles, ids, tokens, log_ps, after):
+        """`run` on every row with the coin of its seed and position, and the tokens into their histories.
+
+        rows:    (rows, vocabulary) float32. told: (rows or 1, rules, ENTRY).
+        seeds, prompt, lengths: one a row, uint64, int64, int64: lengths of prompts and of histories.
+        history, written: the buffer of a `Ragged` and how far it is written; the caller holds its lock.
+        tokens, log_ps, after: where the answers go, and the new lengths.
+        Returns DRAWN, APART, or the first row that was not FINE.
         """
         _ = stamp  # which puts it into the closure, and so into the key of Numba's cache
+        room = True
         for i in range(rows.shape[0]):
-            u = coin(seeds[i], positions[i])
-            outcome = run(rows[i], u, kinds, numbers, floats, doubles, ids, False)
+            u = coin(seeds[i], np.uint64(lengths[i] - prompt[i]))
+            outcome = run(rows[i], u, told[i if len(told) > 1 else 0], floats, doubles, ids, False)
             if outcome[0] != FINE:
                 return i
-            tokens[i], log_ps[i] = outcome[1], outcome[2]
-        return -1
+            tokens[i], log_ps[i], after[i] = outcome[1], outcome[2], lengths[i] + 1
+            room &= lengths[i] < history.shape[1] and written[i] == lengths[i]
+        if not room:
+            return APART
+        for i in range(rows.shape[0]):
+            history[i, lengths[i]] = tokens[i]
+            written[i] = after[i]
+        return DRAWN
 
     return draws
 

@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from functools import reduce
 from typing import Any
 
-from llvmlite import ir
-from numba import types
+from llvmlite import binding, ir
+from numba import config, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
@@ -25,6 +25,13 @@ INT16, INT32, INT64 = ir.IntType(16), ir.IntType(32), ir.IntType(64)
 SHORT = {FLOAT: "f32", DOUBLE: "f64"}
 INTEGER = {FLOAT: INT32, DOUBLE: INT64}
 MANTISSA = {FLOAT: 23, DOUBLE: 52}
+
+
+def looks_up() -> bool:
+    """Whether the processor that Numba compiles for has `Lanes.entry_of`, one instruction of AVX-512."""
+    if config.CPU_FEATURES is not None:
+        return "+avx512f" in config.CPU_FEATURES
+    return config.CPU_NAME in (None, "host") and bool(binding.get_host_cpu_features().get("avx512f"))
 
 
 def _vector(element: ir.Type) -> ir.VectorType:
@@ -110,13 +117,24 @@ class Lanes:
         """The same numbers in float64."""
         return self._new(self.builder.fpext(self.value, _vector(DOUBLE)))
 
-    def times_two_to(self, n: Lanes) -> Lanes:
-        """Self · 2ⁿ, where n stands in the low bits of numbers that 1.5 · 2²³ (or 2⁵²) was added to."""
+    def times_two_to(self, n: Lanes, part: int = 0) -> Lanes:
+        """Self · 2ⁿ, where n stands in the low bits of numbers that 1.5 · 2²³ (or 2⁵²) was added to.
+
+        part: so many bits of n stand behind the point; what they add to the mantissa is the caller's business.
+        """
         whole = INTEGER[self.element]
-        bits = ir.Constant(_vector(whole), [ir.Constant(whole, MANTISSA[self.element])] * WIDTH)
+        bits = ir.Constant(_vector(whole), [ir.Constant(whole, MANTISSA[self.element] - part)] * WIDTH)
         b = self.builder
         exponent = b.shl(b.bitcast(n.value, _vector(whole)), bits)
         return self._new(b.bitcast(b.add(b.bitcast(self.value, _vector(whole)), exponent), self.value.type))
+
+    def entry_of(self, table: Sequence[int]) -> Lanes:
+        """The float32 whose bits stand in a table of 32 at the place in the low five bits of each float32 lane."""
+        vector = _vector(INT32)
+        halves = [ir.Constant(vector, [ir.Constant(INT32, bits) for bits in table[k : k + WIDTH]]) for k in (0, WIDTH)]
+        places = self.builder.bitcast(self.value, vector)
+        found = self._call("llvm.x86.avx512.vpermi2var.d.512", vector, [halves[0], places, halves[1]])
+        return self._new(self.builder.bitcast(found, _vector(FLOAT)))
 
     def total(self) -> Any:
         """The sum of the lanes, a scalar of their type, in any order."""

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from logitherm.kernels.cpu.lanes import Lanes
+from logitherm.kernels.cpu.lanes import Lanes, looks_up
 
 JIT: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 
@@ -43,19 +43,40 @@ def _fit(degree: int) -> list[float]:
 POWERS32 = [float(np.float32(c)) for c in _fit(6)]
 POWERS64 = _fit(11)
 
+PART = 5 if looks_up() else 0
+"""`rough` rounds its argument to so many bits behind the point: 2⁵ powers of two are looked up, the rest is a parabola.
+Without the instruction for that it rounds to whole numbers, and the rest is a polynomial of degree 6."""
+
+
+def _table() -> list[int]:
+    """The bits of 2^(j/32) in float32, less what j itself adds when an exponent is put together from 32 n + j."""
+    places = np.arange(32)
+    found: list[int] = (np.exp2(places / 32).astype(np.float32).view(np.int32) - (places << 18)).tolist()
+    return found
+
+
+def _parabola() -> list[float]:
+    """The coefficients a, b in 2^(f/32) − 1 ≈ f · (b + a f) on [−1/2, 1/2], by least squares at Chebyshev's points."""
+    f = np.cos(np.pi * (np.arange(64) + 0.5) / 64) / 2
+    fitted = np.linalg.lstsq(np.stack([f**2, f], axis=1), np.exp2(f / 32) - 1, rcond=None)[0]
+    return [float(np.float32(c)) for c in fitted]
+
+
+TABLE, PARABOLA = _table(), _parabola()
+
 
 @njit(**JIT)
 def scales(largest, t):
     """The constants of `rough` and of `exact` for a row and a temperature, and whether float32 can serve at all."""
     scale = LOG2E / t
     c = np.rint(largest * scale)
-    high = np.float32(scale)
-    low = np.float32(scale - np.float64(high))
+    high = np.float32(scale * 2**PART)
+    low = np.float32(scale * 2**PART - np.float64(high))
     floor = max(np.float32((c - 125.0) / scale), LOWEST)
     floor = min(floor, np.nextafter(largest, NONE))  # the largest itself always counts
     wide = np.float64(largest)
     return (
-        (high, low, np.float32(SHIFT32 - c), floor),
+        (high, low, np.float32(SHIFT32 - c * 2**PART), floor),
         (wide, scale, wide * scale - c),
         abs(c) < COLD and np.isfinite(high),
     )
@@ -77,6 +98,9 @@ def rough(x: Lanes, high: Lanes, low: Lanes, shift: Lanes, floor: Lanes) -> Lane
     x = x.or_more(floor)
     n = x.fma(high, shift)
     f = x.fma(low, x.fma(high, -(n - shift)))
+    if PART:
+        power = n.entry_of(TABLE).times_two_to(n, PART)
+        return power.fma(polynomial(f, PARABOLA) * f, power)
     return polynomial(f, POWERS32).times_two_to(n)
 
 
