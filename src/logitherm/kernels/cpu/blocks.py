@@ -82,6 +82,13 @@ def at_least(chunk: list[Lanes], least: Lanes) -> Sequence[Any]:
     return [words(masks[:4]), words(masks[4:])]
 
 
+@over_chunks(types.uint64, types.uint64)
+def within(chunk: list[Lanes], low: Lanes, high: Lanes) -> Sequence[Any]:
+    """Which of the chunk are in (low, high]: two words of bits."""
+    masks = [(x > low) & ~(x > high) for x in chunk]
+    return [words(masks[:4]), words(masks[4:])]
+
+
 @over_arrays(None, [FLOAT], [DOUBLE])
 def exact_weights(x: Lanes, *scale: Lanes) -> Sequence[Lanes]:
     """Write the weights of some logits."""
@@ -100,10 +107,10 @@ def rough_weights(x: Lanes, factor: Lanes, *scale: Lanes) -> Sequence[Lanes]:
     return [rough(x, *scale) * factor]
 
 
-@over_arrays(types.float64, [FLOAT, FLOAT], [])
+@over_arrays(types.float64, [FLOAT, FLOAT], [], adds=FLOAT)
 def rough_mass_above(x: Lanes, weight: Lanes, limit: Lanes) -> Sequence[Lanes]:
-    """The sum of float32 weights whose logits are above the limit."""
-    return [weight.where(x > limit, 0.0).widened()]
+    """The sum of float32 weights whose logits are above the limit, roughly."""
+    return [weight.where(x > limit, 0.0)]
 
 
 @intrinsic

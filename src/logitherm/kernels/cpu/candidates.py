@@ -7,13 +7,19 @@ import math
 import numpy as np
 from numba import njit
 
-from logitherm.kernels.cpu.blocks import exact_weights, mass_above
-from logitherm.kernels.cpu.lanes import WIDTH
+from logitherm.kernels.cpu.blocks import exact_weights, lowest_bit, mass_above, within
+from logitherm.kernels.cpu.lanes import CHUNK, WIDTH
 from logitherm.kernels.cpu.rows import gather
 from logitherm.kernels.cpu.weights import JIT, LOWEST, NONE
 
-FEW = 24
-"""So many left in a bracket are looked at one by one."""
+FEW = 48
+"""So many left in a bracket are sorted."""
+
+MANY = 256
+"""Of more, a smaller bracket is sought first."""
+
+STRAY = 1.5
+"""Evenly strewn, the share of n candidates below a point strays from the mean by 0.5 / √n; this is three times that."""
 
 
 @njit(**JIT)
@@ -100,57 +106,104 @@ def crossing(values, weights, n, low, high, above, target, slack, spare, spare_w
     low, high: every candidate lies in (low, high]; `above` is the mass over high.
     Returns a code and v: 0 found, 1 it lies above high, 2 below all candidates, 3 too near a boundary to tell.
     """
-    sixteens = (n + WIDTH - 1) // WIDTH
     if above >= target - slack:
         return (1 if above >= target + slack else 3), NONE
+    sixteens = (n + WIDTH - 1) // WIDTH
     whole = above + (mass_above((values, weights), sixteens, (low,)) if n else 0.0)
     if n == 0 or whole < target - slack:
         return 2, NONE
     if whole < target + slack:
         return 3, NONE
-    left = n
-    while True:
-        if left <= FEW:
-            left = 0
-            for j in range(n):
-                left += values[j] > low and values[j] <= high
-            if left <= 2 * FEW:
-                break
+    if n > MANY:
+        low, high, above = _nearer(values, weights, n, low, high, above, whole, target)
+    left = _between(values, weights, n, low, high, spare, spare_weights)
+    while left > FEW:
         middle = np.float32(0.5) * low + np.float32(0.5) * high
         if middle <= low or middle >= high:
             break  # neighbours: all that are left tie
-        if above + mass_above((values, weights), sixteens, (middle,)) >= target:
+        mass = above + mass_above((spare, spare_weights), (left + WIDTH - 1) // WIDTH, (middle,))
+        if mass >= target:
             low = middle
         else:
-            high = middle
-        left >>= 1
-    running = above + mass_above((values, weights), sixteens, (high,))
-    count = _sorted(values, weights, n, low, high, spare, spare_weights)
-    j = 0
-    while j < count:
+            high, above = middle, mass
+        left = _between(spare, spare_weights, left, low, high, spare, spare_weights)
+    if left <= FEW:
+        _sort(spare, spare_weights, left)
+    running, j = above, 0
+    while j < left:
         value, before = spare[j], running
-        while j < count and spare[j] == value:
+        while j < left and spare[j] == value:
             running += spare_weights[j]
             j += 1
-        if running >= target or j == count:
+        if running >= target or j == left:
             near = target - before < slack or running - target < slack
             return (3 if near else 0), value
     return 3, NONE
 
 
 @njit(**JIT)
-def _sorted(values, weights, n, low, high, spare, spare_weights):
-    """The candidates in (low, high], largest first, by insertion; ties stay in any order."""
+def _nearer(values, weights, n, low, high, above, whole, target):
+    """A bracket with far fewer candidates in it: on both sides of where the crossing were if the mass grew evenly.
+
+    above, whole: the mass over high, and over low. Returns low, high and the mass over high.
+    """
+    sixteens, start, width = (n + WIDTH - 1) // WIDTH, np.float64(low), np.float64(high) - np.float64(low)
+    share, pad = (whole - target) / (whole - above), STRAY / math.sqrt(n)
+    for place in (share - pad, share + pad):
+        middle = np.float32(start + width * min(max(place, 0.0), 1.0))
+        if low < middle < high:
+            mass = above + mass_above((values, weights), sixteens, (middle,))
+            if mass < target:
+                return low, middle, mass
+            low = middle
+    return low, high, above
+
+
+@njit(**JIT)
+def _between(values, weights, n, low, high, into, into_weights):
+    """List the candidates in (low, high], padded; returns how many. It may be into the same arrays."""
     count = 0
-    for j in range(n):
-        if values[j] > low and values[j] <= high:
-            value, weight, i = values[j], weights[j], count - 1
+    for begin in range(0, n, CHUNK):
+        if begin + CHUNK <= n:
+            word, rest = within(values, begin, (low, high))
+        else:
+            word, rest = _within_rest(values, begin, n, low, high)
+        while word:
+            place = begin + lowest_bit(word)
+            word &= word - np.uint64(1)
+            into[count], into_weights[count] = values[place], weights[place]
             count += 1
-            while i >= 0 and spare[i] < value:
-                spare[i + 1], spare_weights[i + 1] = spare[i], spare_weights[i]
-                i -= 1
-            spare[i + 1], spare_weights[i + 1] = value, weight
+        while rest:
+            place = begin + 64 + lowest_bit(rest)
+            rest &= rest - np.uint64(1)
+            into[count], into_weights[count] = values[place], weights[place]
+            count += 1
+    padded(into, count)
     return count
+
+
+@njit(**JIT)
+def _within_rest(values, begin, n, low, high):
+    """The same two words of bits as `within`, of fewer than 128 candidates."""
+    word, rest = np.uint64(0), np.uint64(0)
+    for j in range(n - begin):
+        bit = np.uint64(values[begin + j] > low and values[begin + j] <= high)
+        if j < 64:
+            word |= bit << np.uint64(j)
+        else:
+            rest |= bit << np.uint64(j - 64)
+    return word, rest
+
+
+@njit(**JIT)
+def _sort(values, weights, n):
+    """Largest first, by insertion; ties stay in any order."""
+    for j in range(1, n):
+        value, weight, i = values[j], weights[j], j - 1
+        while i >= 0 and values[i] < value:
+            values[i + 1], weights[i + 1] = values[i], weights[i]
+            i -= 1
+        values[i + 1], weights[i + 1] = value, weight
 
 
 @njit(**JIT)

@@ -7,6 +7,7 @@ are one AVX-512 register; narrower machines use several, and get the same number
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from functools import reduce
 from typing import Any
@@ -19,6 +20,8 @@ from numba.extending import intrinsic
 WIDTH = 16
 CHUNK = 128
 """Tokens that are looked at together: eight times sixteen."""
+SIDE = 4
+"""So many steps of a loop over arrays stand side by side."""
 
 FLOAT, DOUBLE = ir.FloatType(), ir.DoubleType()
 INT16, INT32, INT64 = ir.IntType(16), ir.IntType(32), ir.IntType(64)
@@ -225,12 +228,13 @@ def over_chunks(*results: Any) -> Callable[[Callable[..., Sequence[Any]]], Any]:
 
 
 def over_arrays(
-    result: Any, reads: Sequence[ir.Type], writes: Sequence[ir.Type]
+    result: Any, reads: Sequence[ir.Type], writes: Sequence[ir.Type], adds: ir.Type = DOUBLE
 ) -> Callable[[Callable[..., Sequence[Lanes]]], Any]:
     """Make an intrinsic f(arrays, sixteens, constants) of a function over sixteen entries of one or more arrays.
 
     arrays:   a tuple, those that are read first, then those that are written; `sixteens` times sixteen entries of each.
     result:   None, or types.float64 for the sum of what the function returns last.
+    adds:     in which type it is added, with four sums side by side, for one would wait for itself.
     """
 
     def decorate(function: Callable[..., Sequence[Lanes]]) -> Any:
@@ -243,19 +247,29 @@ def over_arrays(
                     for kind, value in zip(signature.args[0], each, strict=True)
                 ]
                 fixed = _constants(builder, arguments[2])
-                zero = ir.Constant(_vector(DOUBLE), [ir.Constant(DOUBLE, 0.0)] * WIDTH)
-                total = cgutils.alloca_once_value(builder, zero)
-                with cgutils.for_range(builder, arguments[1]) as loop:
-                    place = builder.mul(loop.index, ir.Constant(INT64, WIDTH))
+                zero = ir.Constant(_vector(adds), [ir.Constant(adds, 0.0)] * WIDTH)
+                totals = [cgutils.alloca_once_value(builder, zero) for _ in range(SIDE)]
+
+                def step(sixteen: Any, total: Any) -> None:
+                    place = builder.mul(sixteen, ir.Constant(INT64, WIDTH))
                     read = [load(builder, p, place, e) for p, e in zip(pointers, reads, strict=False)]
                     found = list(function(*read, *fixed))
                     for value, pointer in zip(found, pointers[len(reads) : len(reads) + len(writes)], strict=False):
                         store(value, pointer, place)
                     if result is not None:
                         builder.store(builder.fadd(builder.load(total), found[-1].value), total)
+
+                whole = builder.and_(arguments[1], ir.Constant(INT64, -SIDE))
+                with cgutils.for_range_slice(builder, ir.Constant(INT64, 0), whole, ir.Constant(INT64, SIDE)) as (i, _):
+                    for k, total in enumerate(totals):
+                        step(builder.add(i, ir.Constant(INT64, k)), total)
+                with cgutils.for_range(builder, builder.sub(arguments[1], whole)) as loop:
+                    step(builder.add(whole, loop.index), totals[0])
                 if result is None:
                     return context.get_dummy_value()
-                return Lanes(builder, builder.load(total)).total()
+                sums = [Lanes(builder, builder.load(total)) for total in totals]
+                total = pairwise(sums, operator.add)
+                return (total.widened() if adds == FLOAT else total).total()
 
             returns = types.void if result is None else result
             return returns(arrays, types.int64, constants), generate
