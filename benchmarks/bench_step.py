@@ -26,7 +26,7 @@ from transformers.generation import logits_process as theirs
 
 import logitherm as lt
 from logitherm.kernels.compiling import KERNELS
-from logitherm.kernels.cpu import chain, workspace
+from logitherm.kernels.cpu import calls, workspace
 from logitherm.plan import VARIABLE
 
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
@@ -81,7 +81,7 @@ def contenders(recipe: str, lines: np.ndarray) -> dict[str, Callable[[int], Any]
 
     return {
         "step": step,
-        "kernel": lambda i: chain.run(lines[i], 0.37, *told, *memory, False),
+        "kernel": lambda i: calls.run(lines[i], 0.37, *told, *memory, False),
         "plain": plain,
         "transformers": transformer,
         "np.max": lambda i: lines[i].max(),

@@ -17,7 +17,7 @@ WORTHWHILE = 8192
 class Kernels:
     """Not asked for yet, on their way, there, or not to be had.
 
-    draws: `kernels.cpu.chain.draws` once it is there, else None.
+    draws: `kernels.cpu.calls.draws` once it is there, else None.
     """
 
     def __init__(self) -> None:
@@ -46,13 +46,13 @@ class Kernels:
     def load(self) -> None:
         """Compile them, or read them from Numba's cache, now."""
         try:
-            from logitherm.kernels.cpu import chain, workspace
+            from logitherm.kernels.cpu import calls, workspace
         except ImportError as error:
             self._why = f"{error.name} is not installed"
         except Exception as error:  # whatever a compiler may meet: the plain bodies serve
             self._why = f"compiling failed: {error!r}"
         else:
-            self._memory, self.draws = workspace.memory, chain.draws
+            self._memory, self.draws = workspace.memory, calls.draws
 
     def workspace(self, size: int) -> tuple[np.ndarray, ...]:
         """This thread's memory for rows of a size."""

@@ -9,7 +9,7 @@ from numba import njit
 
 from logitherm.kernels.cpu.blocks import exact_weights, lowest_bit, mass_above, within
 from logitherm.kernels.cpu.lanes import CHUNK, WIDTH
-from logitherm.kernels.cpu.rows import gather
+from logitherm.kernels.cpu.rows import drift, gather
 from logitherm.kernels.cpu.weights import JIT, LOWEST, NONE
 
 FEW = 48
@@ -216,26 +216,36 @@ def smallest(values, n):
 
 
 @njit(**JIT)
-def nucleus_of(values, weights, n, top, p, spare, spare_weights):
-    """The cut of top_p among candidates that have been weighed."""
+def nucleus_of(values, weights, n, top, p, slip, slow, spare, spare_weights):
+    """The cut of top_p among candidates that have been weighed, and whether it is certain.
+
+    slip: bounds the relative error of the temperature.
+    """
     total = mass_above((values, weights), (n + WIDTH - 1) // WIDTH, (LOWEST,))
     least = smallest(values, n)
     low = np.nextafter(least, NONE)
-    code, cut = crossing(values, weights, n, low, top, 0.0, p * total, 0.0, spare, spare_weights)
-    return cut if code == 0 else least  # by rounding, all of it is not enough
+    slack = drift(slip, p, n, total * 2.0 ** -slow[2]) * total
+    code, cut = crossing(values, weights, n, low, top, 0.0, p * total, slack, spare, spare_weights)
+    return (cut if code == 0 else least), code == 0 or slack == 0.0  # without slack: by rounding, all is not enough
 
 
 @njit(**JIT)
-def draw(ids, weights, n, u):
-    """The inverse CDF over candidates in token order. Returns the token and its log-probability."""
+def draw(ids, weights, n, u, slip, slow):
+    """The inverse CDF over candidates in token order.
+
+    slip: bounds the relative error of the temperature.
+    Returns the token, its log-probability, and whether the token is certain.
+    """
     total, last = 0.0, 0
     for j in range(n):
         total += weights[j]
         last = j if weights[j] > 0.0 else last
-    target, running = u * total, 0.0
+    target, running, before = u * total, 0.0, 0.0
     for j in range(n):
-        running += weights[j]
+        before, running = running, running + weights[j]
         if running > target:
             last = j
             break
-    return np.int64(ids[last]), math.log(weights[last] / total)
+    near = min(target - before, running - target)
+    certain = slip == 0.0 or near > drift(slip, u, n, total * 2.0 ** -slow[2]) * total
+    return np.int64(ids[last]), math.log(weights[last] / total), certain

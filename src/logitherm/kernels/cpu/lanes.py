@@ -132,12 +132,23 @@ class Lanes:
         return self._new(b.bitcast(b.add(b.bitcast(self.value, _vector(whole)), exponent), self.value.type))
 
     def entry_of(self, table: Sequence[int]) -> Lanes:
-        """The float32 whose bits stand in a table of 32 at the place in the low five bits of each float32 lane."""
-        vector = _vector(INT32)
-        halves = [ir.Constant(vector, [ir.Constant(INT32, bits) for bits in table[k : k + WIDTH]]) for k in (0, WIDTH)]
-        places = self.builder.bitcast(self.value, vector)
-        found = self._call("llvm.x86.avx512.vpermi2var.d.512", vector, [halves[0], places, halves[1]])
-        return self._new(self.builder.bitcast(found, _vector(FLOAT)))
+        """The numbers whose bits stand in a table at the places in the low bits of the lanes: a table of 32 for float32
+        lanes, of 16 for float64 lanes, two registers either way.
+        """
+        b, whole, room = self.builder, INTEGER[self.element], 512 // INTEGER[self.element].width
+        part = ir.VectorType(whole, room)
+        halves = [ir.Constant(part, [ir.Constant(whole, bits) for bits in table[k : k + room]]) for k in (0, room)]
+        name = f"llvm.x86.avx512.vpermi2var.{'d' if whole is INT32 else 'q'}.512"
+        lanes, undefined = b.bitcast(self.value, _vector(whole)), ir.Constant(_vector(whole), ir.Undefined)
+
+        def looked_up(begin: int) -> Any:
+            places = ir.Constant(ir.VectorType(INT32, room), list(range(begin, begin + room)))
+            return self._call(name, part, [halves[0], b.shuffle_vector(lanes, undefined, places), halves[1]])
+
+        found = [looked_up(begin) for begin in range(0, WIDTH, room)]
+        every = ir.Constant(_vector(INT32), list(range(WIDTH)))
+        joined = found[0] if len(found) == 1 else b.shuffle_vector(*found, every)
+        return self._new(b.bitcast(joined, _vector(self.element)))
 
     def total(self) -> Any:
         """The sum of the lanes, a scalar of their type, in any order."""

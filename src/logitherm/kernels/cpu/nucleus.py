@@ -20,7 +20,7 @@ from logitherm.kernels.cpu.blocks import (
 )
 from logitherm.kernels.cpu.candidates import crossing, smallest, weigh_candidates
 from logitherm.kernels.cpu.lanes import CHUNK, WIDTH
-from logitherm.kernels.cpu.rows import EXACT_SUM, listed
+from logitherm.kernels.cpu.rows import EXACT_SUM, drift, listed
 from logitherm.kernels.cpu.weights import JIT, LOWEST, NONE
 
 SAMPLES = 24
@@ -133,11 +133,11 @@ def _part_exactly(row, maxima, full, low, high, slow, sums, values, ids):
 
 
 @njit(**JIT)
-def nucleus(row, tail, maxima, chunks, top, t, p, bracket, fast, slow, exact, error, work):
+def nucleus(row, tail, maxima, chunks, top, t, p, slip, bracket, fast, slow, exact, error, work):
     """The cut of top_p(p) over a whole row, and the kept mass of each chunk in `sums`.
 
     bracket: where to look first, or an empty one (low > high).
-    error:   bounds the relative error of the sums.
+    error:   bounds the relative error of the sums. slip: that of the temperature.
     Returns the cut, the kept mass, how many tokens are kept, and whether the cut is certain; if it is not, the cut is
     near, or -inf where nothing is known.
     """
@@ -153,7 +153,8 @@ def nucleus(row, tail, maxima, chunks, top, t, p, bracket, fast, slow, exact, er
     for _ in range(PASSES):
         total, above, kept, n = part(row, tail, maxima, chunks, low, high, fast, slow, exact, sums, values, ids)
         weigh_candidates(values, n, slow, weights)
-        slack = 0.0 if exact else (2.0 * error * p * (1.0 - p) + EXACT_SUM) * total
+        off = 2.0 * error * p * (1.0 - p) + drift(slip, p, row.shape[0], total * 2.0 ** -slow[2])
+        slack = 0.0 if exact else (off + EXACT_SUM) * total
         under = np.nextafter(low if low > LOWEST else smallest(values, n), NONE)
         code, cut = crossing(values, weights, n, under, high, above, p * total, slack, spare, spare_weights)
         if code == 0 or code == 3:

@@ -44,19 +44,26 @@ def read(row, maxima, tail):
         maxima[chunk] = most
         bad |= nan
         top = most if most > top else top
+    chunks, top, bad = read_rest(row, full, maxima, tail, top, bad)
+    return top, chunks, not bad and top < np.inf
+
+
+@njit(**JIT)
+def read_rest(row, full, maxima, tail, top, bad):
+    """What stands after the full chunks, into `tail`, filled up with -inf. Returns how many chunks there are then, the
+    largest logit, and whether any is NaN.
+    """
     chunks = full
     if full * CHUNK < row.shape[0]:
         tail[:] = NONE
         for i in range(full * CHUNK, row.shape[0]):
             tail[i - full * CHUNK] = row[i]
-        most, nan = largest(tail, 0, ())
-        maxima[full] = most
+        maxima[full], nan = largest(tail, 0, ())
         bad |= nan
-        top = most if most > top else top
+        top = maxima[full] if maxima[full] > top else top
         chunks += 1
-    for chunk in range(chunks, maxima.shape[0]):
-        maxima[chunk] = NONE
-    return top, chunks, not bad and top < np.inf
+    maxima[chunks:] = NONE
+    return chunks, top, bad
 
 
 @njit(**JIT)
@@ -113,10 +120,15 @@ def count(row, tail, chunks, maxima, least):
 def gather(row, tail, maxima, chunks, least, values, ids):
     """The tokens that are at least so large, in token order; chunks that hold none are not read. Returns how many."""
     full, found = row.shape[0] // CHUNK, 0
-    for chunk in range(full):
-        if maxima[chunk] >= least:
-            low, high = at_least(row, chunk * CHUNK, (least,))
-            found = listed(row, chunk * CHUNK, chunk * CHUNK, low, high, values, ids, found)
+    for begin in range(0, full, CHUNK):
+        low, high = at_least(maxima, begin, (least,))
+        for start, word in ((begin, low), (begin + 64, high)):
+            while word:
+                chunk = start + lowest_bit(word)
+                word &= word - np.uint64(1)
+                if chunk < full:
+                    low, high = at_least(row, chunk * CHUNK, (least,))
+                    found = listed(row, chunk * CHUNK, chunk * CHUNK, low, high, values, ids, found)
     if full < chunks and maxima[full] >= least:
         low, high = at_least(tail, 0, (least,))
         found = listed(tail, 0, full * CHUNK, low, high, values, ids, found)
@@ -143,10 +155,27 @@ def listed(here, begin, first, low, high, values, ids, n):
 
 
 @njit(**JIT)
-def locate(row, tail, chunks, sums, total, cut, u, error, slow, buffer):
+def drift(slip, share, n, mass):
+    """How far the share of some tokens in a row's mass may be off because the temperature is, relatively, by `slip`.
+
+    n: how many tokens there are. mass: Σ exp(d / T), d the logit less the largest, so that the largest counts as 1.
+    With β = 1/T the share of a set A changes by Cov(1_A, d) a unit of β. Among sets of one share F that is largest for
+    the uppermost tokens, F (1 − F) (mean d above − mean d below), and a mean above is at most 0. Below, with the mass
+    B = (1 − F) · mass on at most n tokens, the entropy log B − β · mean is at most log n: −mean ≤ T · log(n / B). For
+    the lowermost tokens F and 1 − F change places.
+    """
+    less = min(share, 1.0 - share)
+    if slip == 0.0 or less <= 0.0:
+        return 0.0
+    return 1.01 * slip * share * (1.0 - share) * math.log(n / (less * mass))
+
+
+@njit(**JIT)
+def locate(row, tail, chunks, sums, total, cut, u, error, slip, slow, buffer):
     """The inverse CDF: over the sums of chunks, then over the float64 weights of the kept tokens within one.
 
     sums:   of the kept tokens' weights, chunk by chunk; `total` is their sum, `error` bounds their relative error.
+    slip:   bounds the relative error of the temperature.
     Returns the token (-1 if there is none), its log-probability, and whether the answer is certain.
     """
     target, before, passed, found = u * total, 0.0, 0.0, -1
@@ -173,4 +202,5 @@ def locate(row, tail, chunks, sums, total, cut, u, error, slow, buffer):
     near = min(target - low, running - target)  # negative if u fell past the end of the chunk
     # u · total − before is wrong by error · ((1 − u) · before + u · (this chunk and those after it)) at most
     doubt = error * ((1.0 - u) * before + u * (total - before)) + EXACT_SUM * total
+    doubt += drift(slip, u, row.shape[0], total * 2.0 ** -slow[2]) * total
     return token, math.log(weight / total), near > doubt

@@ -6,6 +6,7 @@ float64. Both count from the same C, so that their sums may be mixed.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -48,21 +49,28 @@ PART = 5 if looks_up() else 0
 Without the instruction for that it rounds to whole numbers, and the rest is a polynomial of degree 6."""
 
 
-def _table() -> list[int]:
-    """The bits of 2^(j/32) in float32, less what j itself adds when an exponent is put together from 32 n + j."""
-    places = np.arange(32)
-    found: list[int] = (np.exp2(places / 32).astype(np.float32).view(np.int32) - (places << 18)).tolist()
+PART64 = 4 if PART else 0
+"""The same for `exact`: 2⁴ powers of two, and a polynomial of degree 5 instead of 11."""
+
+
+def _table(part: int, numbers: Any, whole: Any, mantissa: int) -> list[int]:
+    """The bits of 2^(j / 2^part), less what j itself adds when an exponent is put together from 2^part · n + j."""
+    places = np.arange(2**part)
+    powers = np.exp2(places / 2**part).astype(numbers).view(whole)
+    found: list[int] = (powers - (places << (mantissa - part))).tolist()
     return found
 
 
-def _parabola() -> list[float]:
-    """The coefficients a, b in 2^(f/32) − 1 ≈ f · (b + a f) on [−1/2, 1/2], by least squares at Chebyshev's points."""
+def _small(part: int, degree: int) -> list[float]:
+    """The coefficients of (2^(f / 2^part) − 1) / f on [−1/2, 1/2], by least squares at Chebyshev's points."""
     f = np.cos(np.pi * (np.arange(64) + 0.5) / 64) / 2
-    fitted = np.linalg.lstsq(np.stack([f**2, f], axis=1), np.exp2(f / 32) - 1, rcond=None)[0]
-    return [float(np.float32(c)) for c in fitted]
+    powers = np.stack([f**k for k in range(degree, 0, -1)], axis=1)
+    found: list[float] = np.linalg.lstsq(powers, np.expm1(f * math.log(2) / 2**part), rcond=None)[0].tolist()
+    return found
 
 
-TABLE, PARABOLA = _table(), _parabola()
+TABLE32, SMALL32 = _table(5, np.float32, np.int32, 23), [float(np.float32(c)) for c in _small(5, 2)]
+TABLE64, SMALL64 = _table(4, np.float64, np.int64, 52), _small(4, 5)
 
 
 @njit(**JIT)
@@ -99,8 +107,8 @@ def rough(x: Lanes, high: Lanes, low: Lanes, shift: Lanes, floor: Lanes) -> Lane
     n = x.fma(high, shift)
     f = x.fma(low, x.fma(high, -(n - shift)))
     if PART:
-        power = n.entry_of(TABLE).times_two_to(n, PART)
-        return power.fma(polynomial(f, PARABOLA) * f, power)
+        power = n.entry_of(TABLE32).times_two_to(n, PART)
+        return power.fma(polynomial(f, SMALL32) * f, power)
     return polynomial(f, POWERS32).times_two_to(n)
 
 
@@ -109,6 +117,9 @@ def exact(x: Lanes, largest: Lanes, scale: Lanes, rest: Lanes) -> Lanes:
     y = (x.widened() - largest) * scale
     live = y > -FARTHEST
     y = y.where(live, 0.0) + rest
-    n = y + SHIFT64
-    f = y - (n - SHIFT64)
+    n = y.fma(2.0**PART64, SHIFT64)
+    f = y.fma(2.0**PART64, -(n - SHIFT64))
+    if PART64:
+        power = n.entry_of(TABLE64).times_two_to(n, PART64)
+        return power.fma(polynomial(f, SMALL64) * f, power).where(live, 0.0)
     return polynomial(f, POWERS64).times_two_to(n).where(live, 0.0)

@@ -17,6 +17,7 @@ class Work(NamedTuple):
     maxima: Any
     tail: Any
     sums: Any
+    gaps: Any
     buffer: Any
     values: Any
     ids: Any
@@ -30,7 +31,7 @@ def memory(size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The memory for rows of `size` tokens: float32, float64 and int32."""
     chunks, room = _rooms(size)
     floats = np.empty(2 * chunks + CHUNK + 2 * room + 32 * CHUNK, np.float32)
-    return floats, np.empty(chunks + CHUNK + 2 * room, np.float64), np.empty(room, np.int32)
+    return floats, np.empty(2 * chunks + CHUNK + 2 * room, np.float64), np.empty(room, np.int32)
 
 
 @njit(**JIT)
@@ -48,11 +49,12 @@ def divided(size, floats, doubles, ids):
         floats[:chunks],
         floats[chunks:after],
         doubles[:chunks],
-        doubles[chunks:after],
+        doubles[chunks : 2 * chunks],
+        doubles[2 * chunks : chunks + after],
         floats[after : after + room],
         ids,
-        doubles[after : after + room],
+        doubles[chunks + after : chunks + after + room],
         floats[after + room : after + 2 * room],
-        doubles[after + room : after + 2 * room],
+        doubles[chunks + after + room : chunks + after + 2 * room],
         floats[after + 2 * room :],
     )
