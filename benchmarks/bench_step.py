@@ -59,7 +59,7 @@ def rows(size: int) -> Iterator[tuple[str, np.ndarray]]:
 def contenders(recipe: str, lines: np.ndarray) -> dict[str, Callable[[int], Any]]:
     """What is timed: a function of the number of the row."""
     sampler = lt.parse(recipe)
-    told, memory = sampler.plan()._same, workspace.memory(lines.shape[1])
+    told, memory = sampler.plan()._told, workspace.memory(lines.shape[1])
     states = [sampler.start([[]], seed=1)]
     tensors = [torch.from_numpy(line)[None] for line in lines]
     processors = (RECIPES[recipe] or RECIPES["top_p(0.95)"] or list)()

@@ -15,8 +15,8 @@ version errors paths arrays rng draw ragged schedule vocabulary model state
 rules.base rules.temperature rules.dynamic rules.rank rules.threshold
 rules.target rules.penalties rules.repeats rules.constrain rules
 kernels kernels.codes kernels.cpu kernels.cpu.lanes kernels.cpu.weights kernels.cpu.workspace kernels.cpu.coins
-kernels.cpu.blocks kernels.cpu.rows kernels.cpu.first kernels.cpu.candidates kernels.cpu.nucleus
-kernels.cpu.statistics kernels.cpu.heats kernels.cpu.chain kernels.cpu.calls kernels.compiling plan
+kernels.cpu.blocks kernels.cpu.rows kernels.cpu.first kernels.cpu.candidates kernels.cpu.edits kernels.cpu.nucleus
+kernels.cpu.statistics kernels.cpu.heats kernels.cpu.chain kernels.cpu.calls kernels.compiling told plan
 sampler presets recipe vary
 show show.table show.conditions show.waterfall show.replay show.comparison
 show.html show.shown show.html_trace show.html_text show.html_comparison

@@ -45,8 +45,13 @@ def block(function, x, out, constants):
 
 
 @njit
-def weighed(row, t, floats, doubles, ids, exact):
-    work = divided(row.shape[0], floats, doubles, ids)
+def unedited():
+    return np.empty(0, np.int64), np.empty(0, np.float32), np.empty(0), np.empty(0)
+
+
+@njit
+def weighed(row, t, floats, doubles, ids, patched, exact):
+    work = divided(row.shape[0], floats, doubles, ids, *unedited())
     top, chunks, _ = first.read_and_weigh(row, t, work.maxima, work.tail, work.sums)
     if exact:
         fast, slow, _ = scales(top, t)
@@ -57,8 +62,8 @@ def weighed(row, t, floats, doubles, ids, exact):
 
 
 @njit
-def measured(row, t, floats, doubles, ids):
-    work = divided(row.shape[0], floats, doubles, ids)
+def measured(row, t, floats, doubles, ids, patched):
+    work = divided(row.shape[0], floats, doubles, ids, *unedited())
     top, _, _ = first.read_and_measure(row, t, work.maxima, work.tail, work.sums, work.gaps)
     return first.entropy(top, t, work.maxima, work.sums, work.gaps)
 
@@ -124,8 +129,8 @@ def test_shares_drift_with_the_temperature_by_no_more_than_stated(record_propert
 
 
 @njit
-def candidates(row, t, u, p, slip, floats, doubles, ids):
-    work = divided(row.shape[0], floats, doubles, ids)
+def candidates(row, t, u, p, slip, floats, doubles, ids, patched):
+    work = divided(row.shape[0], floats, doubles, ids, *unedited())
     n = row.shape[0]
     work.values[:n], work.ids[:n] = row, np.arange(n)
     top = row.max()

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from logitherm import DynamicTemperature, LogitsError, Temperature, parse, uniform
-from logitherm.kernels.codes import ASK, FINE, SPOILED
+from logitherm.kernels.codes import ASK, FINE, FULL, SPOILED
 from logitherm.kernels.compiling import KERNELS
 from logitherm.kernels.cpu import calls, workspace
 from logitherm.kernels.cpu.chain import UNCUT
@@ -67,9 +67,18 @@ def rows(size, rng):
     return {name: np.ascontiguousarray(row, dtype=np.float32) for name, row in found.items()}
 
 
-def kernel(recipe, row, u, exact=False):
+NO_TOKENS = np.empty(0, np.int64)
+
+
+def kernel(recipe, row, u, exact=False, past=NO_TOKENS, begun=0, memory=None):
+    """`calls.run` with a workspace that is wide enough."""
     plan = Plan(parse(recipe).rules)
-    return calls.run(row, u, plan._same[0], *workspace.memory(len(row)), exact)
+    for wide in (False, True):
+        room = memory or workspace.memory(len(row), wide)
+        found = calls.run(row, u, plan._told[0], past, begun, plan._pairs, *room, exact)
+        if found[0] != FULL:
+            return found
+    raise AssertionError("there is no room in a wide workspace")
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -118,7 +127,7 @@ def test_random_draws_on_real_and_random_rows(gpt2, record_property):
             true = np.searchsorted(running, us * running[-1], side="right")
             memory = workspace.memory(len(row))
             for u, expected in zip(us, true, strict=True):
-                token = calls.run(row, u, plan._same[0], *memory, False)[1]
+                token = calls.run(row, u, plan._told[0], NO_TOKENS, 0, plan._pairs, *memory, False)[1]
                 if token != expected:
                     wrong += np.abs(running / running[-1] - u).min() >= BOUNDARY
                 draws += 1
@@ -198,7 +207,12 @@ def test_the_plan_takes_what_it_can_and_leaves_the_rest(monkeypatch):
         assert sampler.plan().draw(same, state)[0].tolist() == plain.tokens.tolist()
     for left in (row.astype(np.float64), row[0], row.tolist(), np.vstack([row, row]), row.astype(int)):
         assert sampler.plan().draw(left, state) is None
-    for other in ("repetition(1.2) | top_p(0.9)", "dynamic_temperature(0.5, median=-0.4)", "target_entropy(1.0)"):
+    for other in (
+        "top_p(0.9) | repetition(1.2)",
+        "repetition(1.2) | edt(0.8, 1.0)",
+        "dynamic_temperature(0.5, median=-0.4)",
+        "target_entropy(1.0)",
+    ):
         assert parse(other).plan().kernel is None
         assert parse(other).plan().draw(row, parse(other).start([[]], seed=1)) is None
     assert str(sampler.plan()) == "cut    <- temperature(0.8) | top_p(0.9)  (compiled)"
@@ -351,6 +365,7 @@ from logitherm.plan import Plan
 page = mmap.PAGESIZE
 libc = ctypes.CDLL(None, use_errno=True)
 rng = np.random.default_rng(0)
+past = np.array([0, 3, 3, 5000])
 for size in (1, 7, 16, 127, 128, 129, 1000, 6021, 9000):
     whole = -(-size * 4 // page) * page
     area = mmap.mmap(-1, whole + 2 * page)
@@ -361,9 +376,10 @@ for size in (1, 7, 16, 127, 128, 129, 1000, 6021, 9000):
         row = np.frombuffer(area, dtype=np.float32, count=size, offset=offset)
         row[:] = rng.normal(size=size) * 2
         for recipe in RECIPES:
-            rules = Plan(parse(recipe).rules)._same[0]
+            plan = Plan(parse(recipe).rules)
             for exact in (False, True):
-                assert calls.run(row, 0.7, rules, *workspace.memory(size), exact)[0] == FINE
+                memory = workspace.memory(size)
+                assert calls.run(row, 0.7, plan._told[0], past, 2, plan._pairs, *memory, exact)[0] == FINE
 """
     code = code.replace("RECIPES", repr(RECIPES))
     subprocess.run([sys.executable, "-c", code], check=True, timeout=300, env={**os.environ})
@@ -389,9 +405,9 @@ def test_the_coins_are_those_of_the_plain_draw():
 
 
 def test_every_covered_rule_is_told_its_numbers():
-    assert Plan((Temperature(0.5),))._same[0, 0, 1] == 0.5
+    assert Plan((Temperature(0.5),))._told[0, 0, 1] == 0.5
     rule = DynamicTemperature(0.1, max_p=-0.2, entropy=0.3, log_perplexity=0.1, t_min=0.4, t_max=5.0)
-    assert Plan((rule,))._same[0, 0, 1:].tolist() == [0.1, -0.2, 0.4, 0.0, 0.0, 0.4, 5.0, 1.0]
+    assert Plan((rule,))._told[0, 0, 1:].tolist() == [0.1, -0.2, 0.4, 0.0, 0.0, 0.4, 5.0, 1.0]
 
 
 def test_cuts_within_the_doubt_of_float32_are_settled_exactly():

@@ -5,6 +5,10 @@ TEMPERATURE, TOP_K, TOP_P, MIN_P, LINEAR, INTERPOLATED, EXPONENTIAL = range(7)
 t_max, of | low, high, exponent, of | t0, theta, base, of. `of`, always the last, is 1 for the row before any rule, and
 0 for what reaches the rule."""
 
+REPETITION, FREQUENCY, PRESENCE, UNREPEATED, LISTED = range(100, 105)
+"""Kinds that change few tokens and stand at the head of a run. Their numbers: penalty | penalty | penalty | n | the
+first of a list of pairs, the place after the last, before which position they count."""
+
 NUMBERS = 8
 """How many numbers a rule has room for."""
 
@@ -17,10 +21,10 @@ OF = NUMBERS - 1
 OFF = -1
 """The kind of a rule that does nothing to this row."""
 
-DRAWN, APART = -1, -2
+DRAWN, APART, NARROW = -1, -2, -3
 """What came of a call: the rows' tokens, which stand in their histories; tokens whose histories have no room or belong
-to another value. From 0 on: the row that no token could be drawn for."""
+to another value; a workspace too small for a row. From 0 on: the row that no token could be drawn for."""
 
-FINE, SPOILED, ASK, UNSURE = range(4)
-"""What came of a row: a token; a row that none can be drawn from; one that only the plain rules can answer for; and,
-inside a kernel, one that rough sums cannot decide."""
+FINE, SPOILED, ASK, FULL, UNSURE = range(5)
+"""What came of a row: a token; a row that none can be drawn from; one that only the plain rules can answer for; more
+candidates than the workspace has room for; and, inside a kernel, one that rough sums cannot decide."""

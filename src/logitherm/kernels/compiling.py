@@ -54,11 +54,11 @@ class Kernels:
         else:
             self._memory, self.draws = workspace.memory, calls.draws
 
-    def workspace(self, size: int) -> tuple[np.ndarray, ...]:
-        """This thread's memory for rows of a size."""
+    def workspace(self, size: int, wide: bool = False) -> tuple[np.ndarray, ...]:
+        """This thread's memory for rows of a size; once it was asked for a wide one, it stays wide."""
         own = self._own
-        if getattr(own, "size", None) != size:
-            own.size, own.memory = size, self._memory(size)
+        if wide or getattr(own, "size", None) != size:
+            own.size, own.memory = size, self._memory(size, wide)
         memory: tuple[np.ndarray, ...] = own.memory
         return memory
 

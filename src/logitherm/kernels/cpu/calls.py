@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numba import njit, types
 
-from logitherm.kernels.codes import APART, ASK, DRAWN, FINE, OF, SPOILED, UNSURE
+from logitherm.kernels.codes import APART, ASK, DRAWN, FINE, FULL, NARROW, OF, SPOILED, UNSURE
 from logitherm.kernels.cpu.chain import MEASURED, NOT_YET, WEIGHED, attempt
 from logitherm.kernels.cpu.coins import coin
+from logitherm.kernels.cpu.edits import heads, patch
 from logitherm.kernels.cpu.first import read_and_measure, read_and_weigh
 from logitherm.kernels.cpu.heats import COLDEST, leading, measurable
 from logitherm.kernels.cpu.rows import read
@@ -54,24 +55,35 @@ def look(row, rules, work, exact):
 ROW, RULES = types.Array(types.float32, 1, "C", readonly=True), types.Array(types.float64, 2, "C", readonly=True)
 ROWS, TOLD = types.Array(types.float32, 2, "C", readonly=True), types.Array(types.float64, 3, "C", readonly=True)
 COUNTS, SEEDS = types.Array(types.int64, 1, "C", readonly=True), types.Array(types.uint64, 1, "C", readonly=True)
-MEMORY = types.float32[::1], types.float64[::1], types.int32[::1]
+PAIRS = types.Array(types.float64, 2, "C", readonly=True)
+MEMORY = types.float32[::1], types.float64[::1], types.int32[::1], types.float32[::1]
 OUTCOME = types.Tuple(
     [types.int64, types.int64, types.float64, types.int64, types.float32, types.float64, types.boolean]
 )
 
 
 def _compile_run(stamp: str) -> Any:
-    @njit(OUTCOME(ROW, types.float64, RULES, *MEMORY, types.boolean), cache=True, **JIT)
-    def run(row, u, rules, floats, doubles, ids, exact):
+    @njit(OUTCOME(ROW, types.float64, RULES, COUNTS, types.int64, PAIRS, *MEMORY, types.boolean), cache=True, **JIT)
+    def run(row, u, rules, past, begun, pairs, floats, doubles, ids, patched, exact):
         """One row through a run of rules, and its draw.
 
-        row: (vocabulary,) float32. u: in [0, 1). rules: (rules, ENTRY). floats, doubles, ids: a workspace.
-        exact: use exact weights from the beginning.
-        Returns what came of it (FINE, SPOILED, ASK), the token, its log-probability after the rules, how many tokens
-        are kept (UNCUT: all that were not removed), the cut, the temperature, and whether exact weights were needed.
+        row: (vocabulary,) float32. u: in [0, 1). rules: (rules, ENTRY).
+        past, begun, pairs: what rules at the head read (`edits.patch`). patched: a row's room for them, or none.
+        floats, doubles, ids: a workspace. exact: use exact weights from the beginning.
+        Returns what came of it (FINE, SPOILED, ASK, FULL), the token, its log-probability after the rules, how many
+        tokens are kept (UNCUT: all that were not removed), the cut, the temperature, and whether exact weights were
+        needed.
         """
         _ = stamp  # which puts it into the closure, and so into the key of Numba's cache
-        work = divided(row.shape[0], floats, doubles, ids)
+        head = heads(rules)
+        if head:
+            edited, rounded, true, n, told = patch(rules[:head], row, past, begun, pairs, patched)
+            if not told:
+                return ASK, -1, 0.0, 0, NONE, 1.0, exact
+            row, rules = patched, rules[head:]
+        else:
+            edited, rounded, true, n = np.empty(0, np.int64), np.empty(0, np.float32), np.empty(0), 0
+        work = divided(row.shape[0], floats, doubles, ids, edited[:n], rounded, true, np.empty(len(true)))
         top, chunks, sound, seen = look(row, rules, work, exact)
         if not sound or top == NONE:
             return SPOILED, -1, 0.0, 0, NONE, 1.0, exact
@@ -88,26 +100,43 @@ def _compile_run(stamp: str) -> Any:
 
 
 def _compile_draws(stamp: str) -> Any:
-    arrays = [ROWS, TOLD, SEEDS, COUNTS, COUNTS, types.int64[:, ::1], types.int64[::1]]
+    arrays = [ROWS, TOLD, PAIRS, SEEDS, COUNTS, COUNTS, types.int64[:, ::1], types.int64[::1]]
     answers = [types.int64[::1], types.float64[::1], types.int64[::1]]
 
     @njit(types.int64(*arrays, *MEMORY, *answers), cache=True, **JIT)
-    def draws(rows, told, seeds, prompt, lengths, history, written, floats, doubles, ids, tokens, log_ps, after):
+    def draws(
+        rows,
+        told,
+        pairs,
+        seeds,
+        prompt,
+        lengths,
+        history,
+        written,
+        floats,
+        doubles,
+        ids,
+        patched,
+        tokens,
+        log_ps,
+        after,
+    ):
         """`run` on every row with the coin of its seed and position, and the tokens into their histories.
 
-        rows:    (rows, vocabulary) float32. told: (rows or 1, rules, ENTRY).
+        rows:    (rows, vocabulary) float32. told: (rows or 1, rules, ENTRY). pairs: (n, 2) ids and what is added.
         seeds, prompt, lengths: one a row, uint64, int64, int64: lengths of prompts and of histories.
         history, written: the buffer of a `Ragged` and how far it is written; the caller holds its lock.
         tokens, log_ps, after: where the answers go, and the new lengths.
-        Returns DRAWN, APART, or the first row that was not FINE.
+        Returns DRAWN, APART, NARROW, or the first row that was not FINE.
         """
         _ = stamp  # which puts it into the closure, and so into the key of Numba's cache
         room = True
         for i in range(rows.shape[0]):
             u = coin(seeds[i], np.uint64(lengths[i] - prompt[i]))
-            outcome = run(rows[i], u, told[i if len(told) > 1 else 0], floats, doubles, ids, False)
+            rules, past = told[i if len(told) > 1 else 0], history[i, : lengths[i]]
+            outcome = run(rows[i], u, rules, past, prompt[i], pairs, floats, doubles, ids, patched, False)
             if outcome[0] != FINE:
-                return i
+                return NARROW if outcome[0] == FULL else i
             tokens[i], log_ps[i], after[i] = outcome[1], outcome[2], lengths[i] + 1
             room &= lengths[i] < history.shape[1] and written[i] == lengths[i]
         if not room:

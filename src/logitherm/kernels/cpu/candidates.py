@@ -92,7 +92,7 @@ def first_k(row, tail, maxima, chunks, least, k, values, ids, scratch):
             scratch[group] = most
         limit = max(nth_largest(scratch, groups, k), least)
     n = gather(row, tail, maxima, chunks, limit, values, ids)
-    if n <= k:
+    if n <= k:  # or OVERFULL
         return n
     for j in range(n):
         scratch[j] = values[j]

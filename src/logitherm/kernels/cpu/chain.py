@@ -11,13 +11,14 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from logitherm.kernels.codes import ASK, FINE, MIN_P, OFF, TEMPERATURE, TOP_K, TOP_P, UNSURE
+from logitherm.kernels.codes import ASK, FINE, FULL, MIN_P, OFF, TEMPERATURE, TOP_K, TOP_P, UNSURE
 from logitherm.kernels.cpu import first
-from logitherm.kernels.cpu.candidates import draw, first_k, nth_largest, nucleus_of, padded, smallest, weigh_candidates
+from logitherm.kernels.cpu.candidates import draw, first_k, nth_largest, nucleus_of, padded, smallest
+from logitherm.kernels.cpu.edits import amend, highest, muddled, weigh_edited, weigh_listed
 from logitherm.kernels.cpu.heats import COLDEST, exact_heat, rough_heat
 from logitherm.kernels.cpu.lanes import CHUNK
 from logitherm.kernels.cpu.nucleus import nucleus
-from logitherm.kernels.cpu.rows import EXACT_SUM, ROUGH_SUM, count, gather, locate, weigh, weigh_kept
+from logitherm.kernels.cpu.rows import EXACT_SUM, OVERFULL, ROUGH_SUM, count, gather, locate, weigh, weigh_kept
 from logitherm.kernels.cpu.weights import JIT, LOWEST, NONE, scales
 
 FEW = 4096
@@ -42,13 +43,19 @@ def attempt(row, u, rules, work, top, chunks, seen, bracket, exact):
     # n: how many candidates there are, −1 while it is the whole row; slip: how far t may be off, relatively
     fast, slow, able = scales(top, 1.0)
     nothing = (UNSURE, -1, 0.0, 0, cut, t, exact)
+    ask = (ASK, -1, 0.0, 0, cut, t, exact)
+    full = (FULL, -1, 0.0, 0, cut, t, exact)
+    if not weigh_edited(work, slow):
+        return ask, bracket
     for place in range(len(rules)):
         kind, now = int(rules[place, 0]), rules[place, 1:]
         if kind == OFF:
             continue
         if n < 0 and cut > LOWEST and kind != TEMPERATURE and kind != MIN_P:
             n = gather(row, work.tail, work.maxima, chunks, cut, work.values, work.ids)
-            weigh_candidates(work.values, n, slow, work.weights)
+            if n == OVERFULL:
+                return full, bracket
+            weigh_listed(work, n, slow)
         if kind == TOP_K:
             k = int(now[0])
             if 0 <= n <= k or k >= row.shape[0]:
@@ -57,43 +64,55 @@ def attempt(row, u, rules, work, top, chunks, seen, bracket, exact):
                 n = _first_of(work, n, k)
             else:
                 n = first_k(row, work.tail, work.maxima, chunks, cut, k, work.values, work.ids, work.spare)
-                weigh_candidates(work.values, n, slow, work.weights)
+                if n == OVERFULL:
+                    return full, bracket
+                weigh_listed(work, n, slow)
             cut = max(cut, smallest(work.values, n))
+            if muddled(row, work, chunks, -1, cut, 1):
+                return ask, bracket
         elif kind == MIN_P:
-            limit, doubt = np.float64(top) + t * now[0], slip * t * -now[0]
+            limit, doubt = highest(work, top) + t * now[0], slip * t * -now[0]
+            if muddled(row, work, chunks, -1, top, 1) or muddled(row, work, chunks, n, np.float32(limit), 0):
+                return ask, bracket
             if doubt > 0.0 and _between(row, work, chunks, n, limit - doubt, limit + doubt):
                 return nothing, bracket
             if _at_or_above(limit) > cut:
                 cut = _at_or_above(limit)
                 if n >= 0:
                     n = keep_weighed(work, n, cut)
-                    weigh_candidates(work.values, n, slow, work.weights)
+                    weigh_listed(work, n, slow)
         elif kind == TOP_P and n >= 0:
             found, certain = nucleus_of(
                 work.values, work.weights, n, top, now[0], slip, slow, work.spare, work.spare_weights
             )
             if not certain:
                 return nothing, bracket
+            if muddled(row, work, chunks, n, found, 1):
+                return ask, bracket
             cut = max(cut, found)
             n = keep_weighed(work, n, cut)
-            weigh_candidates(work.values, n, slow, work.weights)
+            weigh_listed(work, n, slow)
         elif kind == TOP_P:
-            parts = work.sums, work.values, work.ids, work.weights, work.spare, work.spare_weights, work.guessed
             found, mass, kept, certain = nucleus(
-                row, work.tail, work.maxima, chunks, top, t, now[0], slip, bracket, fast, slow, exact or not able,
-                ROUGH_SUM, parts,
-            )  # fmt: skip
+                row, work, chunks, top, t, now[0], slip, bracket, fast, slow, exact or not able
+            )
+            if kept == OVERFULL:
+                return full, bracket
             if not certain:
                 if found > NONE:
                     margin = 0.01 * t
                     bracket = np.float32(np.float64(found) - margin), np.float32(np.float64(found) + margin)
                 return nothing, bracket
+            if muddled(row, work, chunks, -1, found, 1):
+                return ask, bracket
             cut = found
             if place == last:
                 answer = _located(row, work, chunks, u, mass, cut, kept, t, slip, slow, exact or not able, exact)
                 return answer, (np.nextafter(cut, NONE), cut)
             n = gather(row, work.tail, work.maxima, chunks, cut, work.values, work.ids)
-            weigh_candidates(work.values, n, slow, work.weights)
+            if n == OVERFULL:
+                return full, bracket
+            weigh_listed(work, n, slow)
         else:
             own, off = now[0], 0.0
             if kind != TEMPERATURE and slip > 0.0:
@@ -104,14 +123,18 @@ def attempt(row, u, rules, work, top, chunks, seen, bracket, exact):
                 own = exact_heat(kind, now, row, work, chunks, top, t, n, slow)
             if off > 0.0 and (off > FARTHEST_SLIP or own <= 2.0 * COLDEST):
                 return nothing, bracket
+            if own <= COLDEST and muddled(row, work, chunks, -1, top, 1):
+                return ask, bracket
             if own <= COLDEST:
                 return _greedy(row, top, work.maxima, exact), bracket
             t, slip = t * own, slip + off
             fast, slow, able = scales(top, t)
             if not np.isfinite(t) or not np.isfinite(slow[1]) or slow[1] <= 0.0:
-                return (ASK, -1, 0.0, 0, cut, t, exact), bracket
+                return ask, bracket
+            if not weigh_edited(work, slow):
+                return ask, bracket
             if n >= 0:
-                weigh_candidates(work.values, n, slow, work.weights)
+                weigh_listed(work, n, slow)
     return _finish(row, u, work, top, chunks, seen, n, cut, t, slip, fast, slow, exact or not able, exact), bracket
 
 
@@ -121,7 +144,7 @@ def _finish(row, u, work, top, chunks, seen, n, cut, t, slip, fast, slow, carefu
     kept = n if n >= 0 else UNCUT if cut == LOWEST else count(row, work.tail, chunks, work.maxima, cut)
     if n < 0 and cut > LOWEST and kept <= FEW:
         n = gather(row, work.tail, work.maxima, chunks, cut, work.values, work.ids)
-        weigh_candidates(work.values, n, slow, work.weights)
+        weigh_listed(work, n, slow)
     if n >= 0:
         token, log_p, certain = draw(work.ids, work.weights, n, u, slip, slow)
         return FINE if certain else UNSURE, token, log_p, n, cut, t, exact
@@ -131,6 +154,7 @@ def _finish(row, u, work, top, chunks, seen, n, cut, t, slip, fast, slow, carefu
         total = first.settled(top, t, work.maxima, work.sums)
     else:
         total = weigh(row, work.tail, chunks, fast, slow, careful, work.sums)
+    total += amend(work, np.nextafter(cut, NONE))[1]
     return _located(row, work, chunks, u, total, cut, kept, t, slip, slow, careful, exact)
 
 
@@ -138,7 +162,7 @@ def _finish(row, u, work, top, chunks, seen, n, cut, t, slip, fast, slow, carefu
 def _located(row, work, chunks, u, total, cut, kept, t, slip, slow, careful, exact):
     """The draw from the sums of chunks."""
     error = EXACT_SUM if careful else ROUGH_SUM
-    token, log_p, sure = locate(row, work.tail, chunks, work.sums, total, cut, u, error, slip, slow, work.buffer)
+    token, log_p, sure = locate(row, work, chunks, total, cut, u, error, slip, slow)
     if not sure and not exact:
         return UNSURE, -1, 0.0, 0, cut, t, exact
     return FINE if token >= 0 else ASK, token, log_p, kept, cut, t, exact

@@ -118,7 +118,7 @@ class Lanes:
 
     def widened(self) -> Lanes:
         """The same numbers in float64."""
-        return self._new(self.builder.fpext(self.value, _vector(DOUBLE)))
+        return self if self.element == DOUBLE else self._new(self.builder.fpext(self.value, _vector(DOUBLE)))
 
     def times_two_to(self, n: Lanes, part: int = 0) -> Lanes:
         """Self · 2ⁿ, where n stands in the low bits of numbers that 1.5 · 2²³ (or 2⁵²) was added to.

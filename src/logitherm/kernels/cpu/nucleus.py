@@ -18,9 +18,10 @@ from logitherm.kernels.cpu.blocks import (
     rough_sum,
     rough_weights,
 )
-from logitherm.kernels.cpu.candidates import crossing, smallest, weigh_candidates
+from logitherm.kernels.cpu.candidates import crossing, smallest
+from logitherm.kernels.cpu.edits import amend, weigh_listed
 from logitherm.kernels.cpu.lanes import CHUNK, WIDTH
-from logitherm.kernels.cpu.rows import EXACT_SUM, drift, listed
+from logitherm.kernels.cpu.rows import EXACT_SUM, OVERFULL, ROUGH_SUM, drift, listed
 from logitherm.kernels.cpu.weights import JIT, LOWEST, NONE
 
 SAMPLES = 24
@@ -82,27 +83,28 @@ def guess(row, maxima, chunks, top, t, p, fast, values, weights):
 
 
 @njit(**JIT)
-def part(row, tail, maxima, chunks, low, high, fast, slow, exact, sums, values, ids):
+def part(row, work, chunks, low, high, fast, slow, exact):
     """The pass: each chunk's mass above the bracket, and the bracket's tokens in token order.
 
-    Returns the row's whole mass, the mass above, how many tokens are above, and how many lie within.
+    Returns the row's whole mass, the mass above, how many tokens are above, and how many lie within, or OVERFULL.
     """
     full = row.shape[0] // CHUNK
     if exact:
-        total, above, kept, n = _part_exactly(row, maxima, full, low, high, slow, sums, values, ids)
+        total, above, kept, n = _part_exactly(row, work, full, low, high, slow)
     else:
-        total, above, kept, n = _part_roughly(row, maxima, full, low, high, fast, sums, values, ids)
-    if full < chunks:
-        mass, over, over0, over1, within0, within1 = exact_parted(tail, 0, (low, high, *slow))
-        sums[full] = over
+        total, above, kept, n = _part_roughly(row, work, full, low, high, fast)
+    if full < chunks and n >= 0:
+        mass, over, over0, over1, within0, within1 = exact_parted(work.tail, 0, (low, high, *slow))
+        work.sums[full] = over
         total, above, kept = total + mass, above + over, kept + bits(over0) + bits(over1)
-        n = listed(tail, 0, full * CHUNK, within0, within1, values, ids, n)
+        n = listed(work.tail, 0, full * CHUNK, within0, within1, work.values, work.ids, n)
     return total, above, kept, n
 
 
 @njit(**JIT)
-def _part_roughly(row, maxima, full, low, high, fast, sums, values, ids):
-    total, above, kept, n = 0.0, 0.0, 0, 0
+def _part_roughly(row, work, full, low, high, fast):
+    maxima, sums, values, ids = work.maxima, work.sums, work.values, work.ids
+    total, above, kept, n, room = 0.0, 0.0, 0, 0, len(ids) - 2 * CHUNK
     for chunk in range(full):
         begin = chunk * CHUNK
         if maxima[chunk] < low:
@@ -113,12 +115,15 @@ def _part_roughly(row, maxima, full, low, high, fast, sums, values, ids):
         sums[chunk] = over
         total, above, kept = total + mass, above + over, kept + bits(over0) + bits(over1)
         n = listed(row, begin, begin, within0, within1, values, ids, n)
+        if n > room:
+            return total, above, kept, OVERFULL
     return total, above, kept, n
 
 
 @njit(**JIT)
-def _part_exactly(row, maxima, full, low, high, slow, sums, values, ids):
-    total, above, kept, n = 0.0, 0.0, 0, 0
+def _part_exactly(row, work, full, low, high, slow):
+    maxima, sums, values, ids = work.maxima, work.sums, work.values, work.ids
+    total, above, kept, n, room = 0.0, 0.0, 0, 0, len(ids) - 2 * CHUNK
     for chunk in range(full):
         begin = chunk * CHUNK
         if maxima[chunk] < low:
@@ -129,34 +134,39 @@ def _part_exactly(row, maxima, full, low, high, slow, sums, values, ids):
         sums[chunk] = over
         total, above, kept = total + mass, above + over, kept + bits(over0) + bits(over1)
         n = listed(row, begin, begin, within0, within1, values, ids, n)
+        if n > room:
+            return total, above, kept, OVERFULL
     return total, above, kept, n
 
 
 @njit(**JIT)
-def nucleus(row, tail, maxima, chunks, top, t, p, slip, bracket, fast, slow, exact, error, work):
-    """The cut of top_p(p) over a whole row, and the kept mass of each chunk in `sums`.
+def nucleus(row, work, chunks, top, t, p, slip, bracket, fast, slow, exact):
+    """The cut of top_p(p) over a whole row, and the kept mass of each chunk in `work.sums`.
 
-    bracket: where to look first, or an empty one (low > high).
-    error:   bounds the relative error of the sums. slip: that of the temperature.
-    Returns the cut, the kept mass, how many tokens are kept, and whether the cut is certain; if it is not, the cut is
-    near, or -inf where nothing is known.
+    bracket: where to look first, or an empty one (low > high). slip: bounds the relative error of the temperature.
+    Returns the cut, the kept mass, how many tokens are kept (OVERFULL: there is no room), and whether the cut is
+    certain; if it is not, the cut is near, or -inf where nothing is known.
     """
-    sums, values, ids, weights, spare, spare_weights, guessed = work
+    values, weights = work.values, work.weights
     low, high = bracket
     if low > high:
         if chunks < SMALLEST:
             low, high = LOWEST, top
         else:
-            low, high = guess(row, maxima, chunks, top, t, p, fast, values, guessed)
+            low, high = guess(row, work.maxima, chunks, top, t, p, fast, values, work.guessed)
     step = 0.5 * t
     code, cut = MISSED, NONE
     for _ in range(PASSES):
-        total, above, kept, n = part(row, tail, maxima, chunks, low, high, fast, slow, exact, sums, values, ids)
-        weigh_candidates(values, n, slow, weights)
-        off = 2.0 * error * p * (1.0 - p) + drift(slip, p, row.shape[0], total * 2.0 ** -slow[2])
+        total, above, kept, n = part(row, work, chunks, low, high, fast, slow, exact)
+        if n < 0:
+            return NONE, 0.0, n, False
+        more, over = amend(work, high)
+        total, above = total + more, above + over
+        weigh_listed(work, n, slow)
+        off = 2.0 * ROUGH_SUM * p * (1.0 - p) + drift(slip, p, row.shape[0], total * 2.0 ** -slow[2])
         slack = 0.0 if exact else (off + EXACT_SUM) * total
         under = np.nextafter(low if low > LOWEST else smallest(values, n), NONE)
-        code, cut = crossing(values, weights, n, under, high, above, p * total, slack, spare, spare_weights)
+        code, cut = crossing(values, weights, n, under, high, above, p * total, slack, work.spare, work.spare_weights)
         if code == 0 or code == 3:
             break
         if code == 1:
@@ -168,7 +178,7 @@ def nucleus(row, tail, maxima, chunks, top, t, p, slip, bracket, fast, slow, exa
         step *= 2.0
     if code != 0:
         return cut, 0.0, 0, False
-    more, many = settle(values, ids, weights, n, cut, sums)
+    more, many = settle(values, work.ids, weights, n, cut, work.sums)
     return cut, above + more, kept + many, True
 
 

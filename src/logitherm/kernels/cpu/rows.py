@@ -27,6 +27,9 @@ ADDITION = 6e-8
 ROUGH_SUM = ROUGH + 3 * ADDITION
 """Bounds the relative error of a chunk's rough sum: the weights' own, and three additions one after another."""
 
+OVERFULL = -2
+"""The number of candidates that a workspace has no room for."""
+
 EXACT_SUM = 1e-13
 """The slack of float64, relative to a row's whole mass: what another order of adding may change."""
 
@@ -118,8 +121,10 @@ def count(row, tail, chunks, maxima, least):
 
 @njit(**JIT)
 def gather(row, tail, maxima, chunks, least, values, ids):
-    """The tokens that are at least so large, in token order; chunks that hold none are not read. Returns how many."""
-    full, found = row.shape[0] // CHUNK, 0
+    """The tokens that are at least so large, in token order; chunks that hold none are not read. Returns how many, or
+    OVERFULL if there is no room for them.
+    """
+    full, found, room = row.shape[0] // CHUNK, 0, len(ids) - 2 * CHUNK
     for begin in range(0, full, CHUNK):
         low, high = at_least(maxima, begin, (least,))
         for start, word in ((begin, low), (begin + 64, high)):
@@ -129,6 +134,8 @@ def gather(row, tail, maxima, chunks, least, values, ids):
                 if chunk < full:
                     low, high = at_least(row, chunk * CHUNK, (least,))
                     found = listed(row, chunk * CHUNK, chunk * CHUNK, low, high, values, ids, found)
+                if found > room:
+                    return OVERFULL
     if full < chunks and maxima[full] >= least:
         low, high = at_least(tail, 0, (least,))
         found = listed(tail, 0, full * CHUNK, low, high, values, ids, found)
@@ -171,14 +178,15 @@ def drift(slip, share, n, mass):
 
 
 @njit(**JIT)
-def locate(row, tail, chunks, sums, total, cut, u, error, slip, slow, buffer):
+def locate(row, work, chunks, total, cut, u, error, slip, slow):
     """The inverse CDF: over the sums of chunks, then over the float64 weights of the kept tokens within one.
 
-    sums:   of the kept tokens' weights, chunk by chunk; `total` is their sum, `error` bounds their relative error.
+    total:  of the kept tokens' weights, which stand chunk by chunk in `work.sums`; `error` bounds their relative error.
     slip:   bounds the relative error of the temperature.
     Returns the token (-1 if there is none), its log-probability, and whether the answer is certain.
     """
     target, before, passed, found = u * total, 0.0, 0.0, -1
+    sums, buffer = work.sums, work.buffer
     for chunk in range(chunks):
         if sums[chunk] > 0.0:
             found, before = chunk, passed
@@ -188,8 +196,11 @@ def locate(row, tail, chunks, sums, total, cut, u, error, slip, slow, buffer):
     if found < 0:
         return -1, 0.0, False
     full = row.shape[0] // CHUNK
-    here, begin = (row, found * CHUNK) if found < full else (tail, 0)
+    here, begin = (row, found * CHUNK) if found < full else (work.tail, 0)
     exact_weights((here[begin : begin + CHUNK], buffer), CHUNK // 16, slow)
+    for e in range(len(work.edited)):
+        if work.edited[e] // CHUNK == found:
+            buffer[work.edited[e] % CHUNK] += work.more[e]
     token, weight, low, running = -1, 0.0, before, before
     for j in range(min(CHUNK, row.shape[0] - found * CHUNK)):
         if here[begin + j] >= cut and buffer[j] > 0.0:

@@ -1,0 +1,179 @@
+"""How a chain of rules is told to a kernel: each rule as a kind and a few numbers, lists of tokens beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import inf, log
+from typing import Any
+
+import numpy as np
+
+from logitherm.kernels.codes import (
+    ENTRY,
+    EXPONENTIAL,
+    FREQUENCY,
+    INTERPOLATED,
+    LINEAR,
+    LISTED,
+    MIN_P,
+    OF,
+    OFF,
+    PRESENCE,
+    REPETITION,
+    TEMPERATURE,
+    TOP_K,
+    TOP_P,
+    UNREPEATED,
+)
+from logitherm.rules import (
+    Ban,
+    Bias,
+    DynamicTemperature,
+    Frequency,
+    MinNewTokens,
+    MinP,
+    NoRepeatNgram,
+    Presence,
+    Repetition,
+    Rule,
+    Temperature,
+    TopK,
+    TopP,
+)
+from logitherm.rules.base import SLACK
+from logitherm.rules.dynamic import Dynatemp, Edt
+from logitherm.schedule import Schedule
+from logitherm.state import At, State
+
+Encoded = tuple[int, list[float]]
+"""A rule as a kernel reads it: its kind and its numbers."""
+
+Value = Callable[[Any], float]
+"""The value of a parameter for one row."""
+
+
+def _temperature(rule: Any, value: Value) -> Encoded | None:
+    return TEMPERATURE, [value(rule.t)]
+
+
+def _top_k(rule: Any, value: Value) -> Encoded | None:
+    return (TOP_K, [value(rule.k)]) if value(rule.k) > 0 else None
+
+
+def _top_p(rule: Any, value: Value) -> Encoded | None:
+    return (TOP_P, [value(rule.p) * (1 - SLACK)]) if value(rule.p) < 1 else None
+
+
+def _min_p(rule: Any, value: Value) -> Encoded | None:
+    return (MIN_P, [log(value(rule.p) * (1 - SLACK))]) if value(rule.p) > 0 else None
+
+
+def _linear(rule: Any, value: Value) -> Encoded | None:
+    entropy = value(rule.entropy) + value(rule.log_perplexity)
+    shares = [value(rule.max_p), entropy, value(rule.normalised_entropy), value(rule.varentropy)]
+    return LINEAR, [value(rule.a), *shares, value(rule.t_min), value(rule.t_max)]
+
+
+def _interpolated(rule: Any, value: Value) -> Encoded | None:
+    return INTERPOLATED, [value(rule.low), value(rule.high), value(rule.exponent)]
+
+
+def _exponential(rule: Any, value: Value) -> Encoded | None:
+    return EXPONENTIAL, [value(rule.t0), value(rule.theta), value(rule.base)]
+
+
+def _penalty(kind: int, neutral: float) -> Callable[[Any, Value], Encoded | None]:
+    return lambda rule, value: (kind, [value(rule.penalty)]) if value(rule.penalty) != neutral else None
+
+
+def _unrepeated(rule: Any, value: Value) -> Encoded | None:
+    return (UNREPEATED, [value(rule.n)]) if value(rule.n) > 0 else None
+
+
+DYNAMIC: dict[type[Rule], Callable[[Any, Value], Encoded | None]] = {
+    DynamicTemperature: _linear,
+    Dynatemp: _interpolated,
+    Edt: _exponential,
+}
+
+CUT: dict[type[Rule], Callable[[Any, Value], Encoded | None]] = {
+    Temperature: _temperature,
+    TopK: _top_k,
+    TopP: _top_p,
+    MinP: _min_p,
+    **DYNAMIC,
+}
+"""The rules that the cut kernel covers, in any order, and how each is told to it; None where it is off."""
+
+LISTS: dict[type[Rule], Callable[[Any], Sequence[tuple[int, float]]]] = {
+    Bias: lambda rule: rule.pairs,
+    Ban: lambda rule: [(token, -inf) for token in rule.ids],
+    MinNewTokens: lambda rule: [(token, -inf) for token in rule.eos],
+}
+"""Rules that add something to listed tokens: the tokens and what is added."""
+
+EDITS: dict[type[Rule], Callable[[Any, Value], Encoded | None]] = {
+    Repetition: _penalty(REPETITION, 1.0),
+    Frequency: _penalty(FREQUENCY, 0.0),
+    Presence: _penalty(PRESENCE, 0.0),
+    NoRepeatNgram: _unrepeated,
+}
+"""The rules that it covers at the head of a chain, where no dynamic temperature follows; these and LISTS."""
+
+UNSUMMED = "median", "surprisal_median", "running_perplexity"
+"""Features of dynamic temperature that are no sums over a row."""
+
+
+def covered(rules: Sequence[Rule]) -> bool:
+    """Whether the cut kernel covers a chain."""
+    head = 0
+    while head < len(rules) and (type(rules[head]) in EDITS or type(rules[head]) in LISTS):
+        head += 1
+    known = CUT.keys() - DYNAMIC.keys() if head else CUT.keys()
+    return (
+        all(type(rule) in known for rule in rules[head:])
+        and all(getattr(rule, feature, 0.0) == 0.0 for rule in rules for feature in UNSUMMED)
+        and all(rule.eos is not None for rule in rules if isinstance(rule, MinNewTokens))
+    )
+
+
+def told_alike(rules: Sequence[Rule]) -> np.ndarray | None:
+    """The rules as a kernel reads them, (1, rules, ENTRY) without those that are off; None if rows may differ."""
+    if any(isinstance(v, Schedule) for rule in rules for v in vars(rule).values()) or any(r.per_row() for r in rules):
+        return None
+    told = _entries(rules, float)
+    return np.ascontiguousarray(told[:, told[0, :, 0] != OFF])
+
+
+def told_apart(rules: Sequence[Rule], state: State) -> np.ndarray:
+    """The rules as a kernel reads them, (rows, rules, ENTRY), each row where it stands."""
+    at = At(None, state)
+    columns = {id(v): at.values(v) for rule in rules for v in vars(rule).values() if isinstance(v, tuple | Schedule)}
+
+    def entries(row: int) -> np.ndarray:
+        return _entries(rules, lambda v: float(columns[id(v)][row] if id(v) in columns else v))
+
+    return np.concatenate([entries(row) for row in range(len(state))])
+
+
+def pairs(rules: Sequence[Rule]) -> np.ndarray:
+    """(n, 2) token ids and what is added to their logits, of all rules of LISTS one after another."""
+    found = [tuple(map(float, pair)) for rule in rules if type(rule) in LISTS for pair in LISTS[type(rule)](rule)]
+    return np.array(found, dtype=np.float64).reshape(-1, 2)
+
+
+def _entries(rules: Sequence[Rule], value: Value) -> np.ndarray:
+    """The rules as a kernel reads them for one row, (1, rules, ENTRY)."""
+    told, begin = np.zeros((1, len(rules), ENTRY)), 0
+    for entry, rule in zip(told[0], rules, strict=True):
+        if type(rule) in LISTS:
+            end = begin + len(LISTS[type(rule)](rule))
+            until = value(rule.n) if isinstance(rule, MinNewTokens) else inf
+            found: Encoded | None = (LISTED, [begin, end, until]) if begin < end else None
+            begin = end
+        else:
+            found = {**CUT, **EDITS}[type(rule)](rule, value)
+        kind, numbers = found or (OFF, [])
+        entry[0], entry[1 : 1 + len(numbers)] = kind, numbers
+        entry[1 + OF] = getattr(rule, "of", "kept") == "raw"
+    return told
