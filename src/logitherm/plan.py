@@ -27,6 +27,7 @@ from logitherm.kernels.codes import (
     TOP_K,
     TOP_P,
 )
+from logitherm.kernels.gpu.entry import CARDS
 from logitherm.rules import DynamicTemperature, MinP, Rule, Temperature, TopK, TopP
 from logitherm.rules.base import SLACK
 from logitherm.rules.dynamic import Dynatemp, Edt
@@ -114,13 +115,15 @@ class Plan:
         chain = " | ".join(map(str, self.rules))
         if self.kernel is None:
             return "\n".join(f"plain  <- {rule}" for rule in self.rules)
-        return f"{self.kernel:<6} <- {chain}  ({KERNELS.standing})"
+        return f"{self.kernel:<6} <- {chain}  ({KERNELS.standing}{CARDS.standing})"
 
     def draw(self, logits: Any, state: State) -> tuple[np.ndarray, np.ndarray] | None:
         """One token a row by the kernel and their log-probabilities to about 1e-6.
 
         None where the plain bodies are to do it, which also say what is wrong.
         """
+        if is_torch(logits) and CARDS.takes(logits):
+            return self._on_card(logits, state)
         rows = self._rows(logits, state)
         kernels = KERNELS.ready(rows.shape[1]) if rows is not None else None
         if rows is None or kernels is None:
@@ -136,6 +139,14 @@ class Plan:
             if kernels.draws(rows[one], seeds[one], positions[one], *told, *memory, tokens[one], log_ps[one]) >= 0:
                 return None
         return tokens, log_ps
+
+    def _on_card(self, logits: Any, state: State) -> tuple[np.ndarray, np.ndarray] | None:
+        """The same by the kernel on a graphics card, for logits that lie on one."""
+        if self.kernel is None or not len(state) or os.environ.get(VARIABLE) == "plain":
+            return None
+        same = self._same
+        told = [same or self._told(state, row) for row in range(len(state))]
+        return CARDS.draw(logits, state.seed, state.position, told)
 
     def _rows(self, logits: Any, state: State) -> np.ndarray | None:
         """The logits as float32 rows, without a copy where they are; None if they are of another kind or shape."""
