@@ -31,6 +31,7 @@ LONGEST = 600
 
 LAWS = "tests/test_laws.py::test_law_"
 KERNELS = "tests/kernels"
+CARDS = "tests/kernels/test_gpu.py::test_"
 MUTANTS = [
     # ruff: noqa: E501
     # law 1: one currency, float64, removed stays removed
@@ -215,6 +216,23 @@ MUTANTS = [
     Mutant("models/__init__.py", "cutoff=CLOSE", "cutoff=1.0", "tests/models/test_onnx.py::test_wrong_folders"),
     Mutant("generation/loop.py", "_chat(model, prompt, system) if chat else ", "", "tests/models/test_tokens.py"),
     Mutant("../../examples/lstm.py", "read(new_ids, state)", "read(new_ids)", "tests/test_examples.py::test_the_lstm"),
+    # kernels for graphics cards: the same, or asked for
+    Mutant("kernels/gpu/keys.py", "bits = tl.where(bits == MINUS_ZERO, 0, bits)", "bits = bits + 0", CARDS + "zeros"),
+    Mutant("kernels/gpu/coins.py", "(position >> 32)", "(position >> 31)", CARDS + "the_coins"),
+    Mutant("kernels/gpu/passes.py", '((x != x) | (x == float("inf")))', '(x == float("inf"))', CARDS + "spoiled"),
+    Mutant("kernels/gpu/passes.py", "on += tl.where(key == pivot, w, 0.0)", "on += tl.where(key >= pivot, w, 0.0)", CARDS + "the_guess"),
+    Mutant("kernels/gpu/search.py", "(above < target * (1.0 - slack)) & (above + on > target * (1.0 + slack))", "above < target", CARDS + "cuts_that"),
+    Mutant("kernels/gpu/search.py", "pivot = (low + (high - low) // 2).to(tl.int32)", "pivot = low.to(tl.int32)", CARDS + "the_guess"),
+    Mutant("kernels/gpu/heat.py", "tl.maximum(square - mean * mean, 0.0)", "tl.maximum(square, 0.0)", CARDS + "temperatures"),
+    Mutant("kernels/gpu/heat.py", "unsure = 8.0 * share", "unsure = 0.0 * share", CARDS + "temperatures"),
+    Mutant("kernels/gpu/draw.py", "under & over & plain", "plain", CARDS + "draws_that"),
+    Mutant("kernels/gpu/draw.py", "before += tl.sum(w, axis=0)", "before += 0.0", CARDS + "kept_sets"),
+    Mutant("kernels/gpu/chain.py", "k - 0.5", "k + 0.5", CARDS + "kept_sets"),
+    Mutant("kernels/gpu/chain.py", "(t == 1.0) & (doubt == 0.0)", "t < 0.0", CARDS + "kept_sets"),
+    Mutant("kernels/gpu/chain.py", "cold = high <= COLDEST", "cold = high < 0.0", CARDS + "kept_sets"),
+    Mutant("kernels/gpu/entry.py", "if (found[:, 0] != FINE).any():", "if False:", CARDS + "a_batch"),
+    Mutant("kernels/gpu/entry.py", "logits = logits.contiguous()", "pass", CARDS + "logits_are"),
+    Mutant("plan.py", "[same or self._told(state, row) for", "[same or self._told(state, 0) for", CARDS + "a_step"),
 ]  # fmt: skip
 
 

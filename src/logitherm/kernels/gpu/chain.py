@@ -36,7 +36,7 @@ MILDEST, WILDEST = tl.constexpr(1e-100), tl.constexpr(1e100)
 LOOSEST = tl.constexpr(1e-3)
 """Exponents in greater doubt decide nothing."""
 
-ANSWERS = 6
+ANSWERS = tl.constexpr(6)
 """Outcome, token, log-probability, how many are kept, cut, temperature."""
 
 BLOCK, WARPS = 2048, 16
@@ -51,7 +51,7 @@ def run(logits, stride, n, seeds, positions, kinds, numbers, rules, answers, BLO
     row = logits + place * stride
     kinds += place * rules
     numbers += place * rules * NUMBERS
-    answers += place * 6
+    answers += place * ANSWERS
     top_key, sound = read(row, n, BLOCK)
     top = logit_of(top_key)
     u = coin(tl.load(seeds + place), tl.load(positions + place))
@@ -127,7 +127,7 @@ def draws(logits: Any, seeds: Any, positions: Any, kinds: Any, numbers: Any, blo
     rules, how many tokens are kept, the cut and the temperature (0 where one token was kept by cold). What follows the
     outcome means something only where it is FINE.
     """
-    answers = logits.new_empty((len(logits), ANSWERS), dtype=numbers.dtype)
+    answers = logits.new_empty((len(logits), ANSWERS.value), dtype=numbers.dtype)
     run[(len(logits),)](
         logits, logits.stride(0), logits.shape[1], seeds, positions, kinds, numbers, kinds.shape[1], answers,
         BLOCK=block, num_warps=WARPS, enable_fp_fusion=False,

@@ -106,6 +106,9 @@ class Cards:
 
 def together(told: Sequence[Told], filler: int) -> tuple[np.ndarray, np.ndarray]:
     """The rules of all rows in one (rows, rules) int32 and one (rows, rules, NUMBERS) float64 array, filled up."""
+    if len(told) > 1 and all(one is told[0] for one in told):
+        kinds, numbers = together(told[:1], filler)
+        return kinds.repeat(len(told), axis=0), numbers.repeat(len(told), axis=0)
     most = max([1, *(len(own) for own, _ in told)])
     kinds = np.full((len(told), most), filler, dtype=np.int32)
     numbers = np.zeros((len(told), most, NUMBERS))
