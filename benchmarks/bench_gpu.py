@@ -87,11 +87,11 @@ def kernel(recipe: str, rows: int) -> tuple[Contender, Contender]:
     sampler = lt.parse(recipe)
     told = sampler.plan()._same
     assert told is not None
-    given = [torch.from_numpy(x).cuda() for x in together([told] * rows, chain.NO_RULE)]
+    kinds, numbers = (torch.from_numpy(x).cuda() for x in together([told] * rows, chain.NO_RULE))
     seeds = torch.arange(rows, device="cuda")
     state = sampler.start([[]] * rows, seed=0)
     return (
-        lambda x: chain.draws(x, seeds, torch.zeros_like(seeds), *given),
+        lambda x: chain.draws(x, seeds, torch.zeros_like(seeds), kinds, numbers),
         lambda x: sampler.step(x, state),
     )
 
@@ -101,7 +101,7 @@ def timed(functions: dict[str, Contender], logits: torch.Tensor) -> dict[str, fl
     found: dict[str, list[float]] = {name: [] for name in functions}
     for turn in range(WARM + TURNS):
         for name, function in functions.items():
-            begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+            begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
             begin.record()
             function(logits)
             end.record()
@@ -133,7 +133,7 @@ def cases() -> Any:
 
 def compiled() -> float:
     """Compile the kernel; how many seconds it took, or Triton read it from its cache."""
-    from logitherm.plan import CARDS
+    from logitherm.kernels.gpu.entry import CARDS
 
     begun = time.perf_counter()
     CARDS.load((torch.device("cuda", torch.cuda.current_device()), torch.bfloat16))

@@ -100,7 +100,8 @@ class Cards:
         kinds, numbers = together(told, self._chain.NO_RULE)
         words = (np.asarray(x).astype(np.uint64).view(np.int64) for x in (seeds, positions))
         given = (torch.from_numpy(x).to(logits.device) for x in (*words, kinds, numbers))
-        found: np.ndarray = self._chain.draws(logits, *given).cpu().numpy()
+        with torch.cuda.device_of(logits):  # Triton launches on the current device, which need not be theirs
+            found: np.ndarray = self._chain.draws(logits, *given).cpu().numpy()
         return found
 
 
