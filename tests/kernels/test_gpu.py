@@ -181,6 +181,19 @@ def test_draws_that_order_could_move_are_asked_for(coins):
             check("temperature(0.9)", line, u, answer, u)
 
 
+def test_sums_of_doubtful_temperatures_ask_earlier(coins):
+    """A temperature made of a sum moves every boundary: by less than 1e-9, and by more than order does."""
+    line = (np.random.default_rng(9).normal(size=900) * 2).astype(np.float32)
+    recipe = "dynamic_temperature(0.5, entropy=0.1)"
+    running = plain(recipe, line)[2]
+    place = int((running < 0.1 * running[-1]).sum())
+    at = float(running[place] / running[-1])
+    coins[:] = [at + 2e-12, at - 2e-12, at + 1e-9, at - 1e-9]
+    found = answers(recipe, [line] * 4, 1024)
+    assert found[:, 0].tolist() == [ASK, ASK, FINE, FINE]
+    assert found[2:, 1].tolist() == [place + 1, place]
+
+
 def test_zeros_of_both_signs_tie(coins):
     line = np.array([-1.0, 0.0, -0.0, -2.0, 0.0], np.float32)
     coins[:] = [0.5]

@@ -14,7 +14,7 @@ import triton.language as tl
 from logitherm.kernels import codes
 from logitherm.kernels.gpu.coins import coin
 from logitherm.kernels.gpu.draw import draw
-from logitherm.kernels.gpu.heat import ULP, heat, loose
+from logitherm.kernels.gpu.heat import ULP, blur, heat, loose
 from logitherm.kernels.gpu.keys import LOWEST, logit_of
 from logitherm.kernels.gpu.passes import floor_of, read, whole
 from logitherm.kernels.gpu.search import guess, settle
@@ -57,7 +57,7 @@ def run(logits, stride, n, seeds, positions, kinds, numbers, rules, answers, BLO
     u = coin(tl.load(seeds + place), tl.load(positions + place))
 
     t, doubt, off = u * 0.0 + 1.0, u * 0.0, u * 0.0  # the temperature, its relative doubt, and that of exponents
-    exact = (n + 256).to(tl.float64) * ULP  # their running sums go through n additions
+    slack, margin = blur(doubt, top, t, n)
     cut, cold, rule = top_key * 0 + LOWEST, top_key < LOWEST - 1, top_key * 0
     outcome = tl.where(sound, FINE, SPOILED)
     while (rule < rules) & (outcome == FINE) & (cold == 0):
@@ -69,13 +69,13 @@ def run(logits, stride, n, seeds, positions, kinds, numbers, rules, answers, BLO
             if k < kept:
                 flat, target = t * float("inf"), k - 0.5
                 start = guess(row, n, top, top_key, flat, cut, target, BLOCK)
-                cut, sure = settle(row, n, top, top_key, flat, cut, target, start, u * 0.0, BLOCK)
+                cut, sure = settle(row, n, top, top_key, flat, cut, target, start, u * 0.0, u * 0.0, BLOCK)
                 outcome = tl.where(sure, outcome, ASK)
         elif kind == TOP_P:
             mass, _, _, _ = whole(row, n, top, t, cut, BLOCK)
             target = tl.load(now) * mass
             start = guess(row, n, top, top_key, t, cut, target, BLOCK)
-            cut, sure = settle(row, n, top, top_key, t, cut, target, start, exact + 2.0 * off, BLOCK)
+            cut, sure = settle(row, n, top, top_key, t, cut, target, start, slack, margin * mass, BLOCK)
             outcome = tl.where(sure, outcome, ASK)
         elif kind == MIN_P:
             limit = top.to(tl.float64) / t + tl.load(now)
@@ -96,6 +96,7 @@ def run(logits, stride, n, seeds, positions, kinds, numbers, rules, answers, BLO
                 doubt += tl.where(low == high, 0.0, (high - low) / own + 4.0 * ULP) + tl.where(first, 0.0, 4.0 * ULP)
                 t *= own
                 off = loose(doubt, top, t)
+                slack, margin = blur(doubt, top, t, n)
                 usual = usual & (t > MILDEST) & (t < WILDEST) & (off < LOOSEST)
                 outcome = tl.where(usual, outcome, ASK)
         rule += 1
@@ -106,7 +107,7 @@ def run(logits, stride, n, seeds, positions, kinds, numbers, rules, answers, BLO
             _, _, token, _ = whole(row, n, top, u * 0.0 + 1.0, top_key, BLOCK)
             kept, cut, t = kept + 1, top_key, u * 0.0
         else:
-            token, log_p, kept, sure = draw(row, n, top, t, cut, u, exact + 2.0 * off, BLOCK)
+            token, log_p, kept, sure = draw(row, n, top, t, cut, u, slack, margin, BLOCK)
             outcome = tl.where(sure, outcome, ASK)
     tl.store(answers, outcome.to(tl.float64))
     tl.store(answers + 1, token.to(tl.float64))

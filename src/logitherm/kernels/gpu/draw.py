@@ -13,9 +13,9 @@ TINY = tl.constexpr(1e-290)
 
 
 @triton.jit
-def draw(row, n, top, t, cut, u, slack, BLOCK: tl.constexpr):
+def draw(row, n, top, t, cut, u, slack, margin, BLOCK: tl.constexpr):
     """The smallest id whose running mass exceeds u × the mass, its log-probability, how many are kept, and whether the
-    token is certain: a relative `slack` of the sums would not change it. The token is −1 if rounding leaves none.
+    token is certain: a relative `slack` of sums and a `margin` of the mass do not change it. −1 if there is none.
     """
     total, count, first, last = whole(row, n, top, t, cut, BLOCK)
     target = u * total
@@ -34,7 +34,7 @@ def draw(row, n, top, t, cut, u, slack, BLOCK: tl.constexpr):
             chosen = tl.max(tl.where(ids == id, w, 0.0), axis=0)
         before += tl.sum(w, axis=0)
         begin += BLOCK
-    under = (low == 0.0) | (target - low > slack * (target + low))
-    over = (token == last) | (high - target > slack * (high + target))  # u × mass always rounds to less than the mass
+    under = (low == 0.0) | (target - low > slack * (target + low) + margin * total)
+    over = (token == last) | (u == 0.0) | (high - target > slack * (high + target) + margin * total)
     plain = (target > TINY) | ((token == first) & (chosen > TINY))
     return token, tl.log(tl.maximum(chosen, TINY) / total), count, under & over & plain & (token >= 0)

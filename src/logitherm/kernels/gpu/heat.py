@@ -37,6 +37,19 @@ def loose(doubt, top, t):
 
 
 @triton.jit
+def blur(doubt, top, t, n):
+    """How far a sum of weights may be from that of the plain rules: relative to itself, and relative to the row's mass.
+
+    The order of adding: their running sums go through n additions. Rounding x/t on another t: part of each weight. The
+    doubt of t: a gap d moves by |d| · doubt, so a sum by Σ w·|d| · doubt at most, which is E|d| of the mass; and as
+    H = log Z + E|d| is at most log n, so is E|d|. Two sums are compared, and twice that for safety.
+    """
+    rounding = tl.where(doubt > 0.0, ULP * (tl.abs(top.to(tl.float64) / t) + DEEP), 0.0)
+    slack = (n + 256).to(tl.float64) * ULP + 8.0 * rounding
+    return slack, 4.0 * doubt * (tl.log(n.to(tl.float64)) + 1.0)
+
+
+@triton.jit
 def within(t, least, most):
     """Clip as the plain rules do."""
     t = tl.where(t < least, least, t)

@@ -46,8 +46,8 @@ def guess(row, n, top, top_key, t, cut, target, BLOCK: tl.constexpr):
 
 
 @triton.jit
-def settle(row, n, top, top_key, t, cut, target, start, slack, BLOCK: tl.constexpr):
-    """Where it lies, by float64 sums, and whether that is certain: a relative `slack` of a sum would not move it."""
+def settle(row, n, top, top_key, t, cut, target, start, slack, margin, BLOCK: tl.constexpr):
+    """Where it lies, by float64 sums, and whether that is certain: a relative `slack` and a `margin` do not move it."""
     low, high, pivot = cut.to(tl.int64), top_key.to(tl.int64), start
     left = PASSES + 0
     sure = left < 0
@@ -61,7 +61,7 @@ def settle(row, n, top, top_key, t, cut, target, start, slack, BLOCK: tl.constex
             high = tl.minimum(high, down.to(tl.int64))
             pivot = down
         else:
-            sure = (above < target * (1.0 - slack)) & (above + on > target * (1.0 + slack))
+            sure = (above + margin < target * (1.0 - slack)) & (above + on - margin > target * (1.0 + slack))
             left = 0
         if left < PASSES - STEPS and left > 0:
             pivot = (low + (high - low) // 2).to(tl.int32)
