@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint mutants figures bench clean
+.PHONY: demo test lint mutants figures bench bench-gpu clean
 
 demo: .venv/base
 	@$(BIN)/logitherm generate "Once upon a time there was a little girl who" --max-new-tokens 60 --seed 7 --echo
@@ -40,6 +40,10 @@ figures: .venv/dev
 # Times one step against its peers and writes docs/performance.md.
 bench: .venv/dev
 	$(BIN)/python -m benchmarks.bench_step
+
+# Times one step on a graphics card; says so where there is none.
+bench-gpu: .venv/dev
+	$(BIN)/python -m benchmarks.bench_gpu
 
 clean:
 	rm -rf .venv build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache

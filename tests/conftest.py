@@ -5,6 +5,8 @@ import os
 # One thread a test: several workers share the machine, and for tiny models torch is many times slower on two.
 # It must be said before numpy or torch is imported; processes that tests start inherit it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Triton looks at it when it is imported, which torch may do: kernels for graphics cards are tested without one.
+os.environ["TRITON_INTERPRET"] = "1"
 
 import tempfile
 from pathlib import Path

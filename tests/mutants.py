@@ -31,6 +31,7 @@ LONGEST = 600
 
 LAWS = "tests/test_laws.py::test_law_"
 KERNELS = "tests/kernels"
+CARDS = "tests/kernels/test_gpu.py::test_"
 MUTANTS = [
     # ruff: noqa: E501
     # law 1: one currency, float64, removed stays removed
@@ -183,13 +184,21 @@ MUTANTS = [
     Mutant("kernels/cpu/chain.py", "if np.float64(near) < limit else near", "if False else near", KERNELS),
     Mutant("kernels/cpu/coins.py", "c0, c1, c2, c3 = position & LOW, position >> HALF", "c0, c1, c2, c3 = position & LOW, np.uint64(0)", KERNELS),
     Mutant("kernels/cpu/statistics.py", "second / mass / t / t - mean * mean", "second / mass / t / t", KERNELS),
-    Mutant("plan.py", "value(rule.p) * (1 - SLACK)]) if value(rule.p) < 1", "value(rule.p)]) if value(rule.p) < 1", KERNELS),
-    Mutant("plan.py", 'entry[1 + OF] = getattr(rule, "of", "kept") == "raw"', "pass", KERNELS),
+    Mutant("told.py", "value(rule.p) * (1 - SLACK)]) if value(rule.p) < 1", "value(rule.p)]) if value(rule.p) < 1", KERNELS),
+    Mutant("told.py", 'entry[1 + OF] = getattr(rule, "of", "kept") == "raw"', "pass", KERNELS),
     Mutant("kernels/cpu/rows.py", "    if slip == 0.0 or less <= 0.0:\n        return 0.0\n", "    return 0.0\n", KERNELS),
     Mutant("kernels/cpu/rows.py", "math.log(n / (less * mass))", "math.log(n / mass)", KERNELS),
     Mutant("kernels/cpu/first.py", "(ROUGH_SUM * stray - GAP_SUM * gap) / t", "0.0", KERNELS),
     Mutant("kernels/cpu/first.py", "mean = weighted((maxima, sums), sixteens, ()) / mass + gap", "mean = weighted((maxima, sums), sixteens, ()) / mass", KERNELS),
     Mutant("kernels/cpu/candidates.py", "certain = slip == 0.0 or ", "certain = True or ", KERNELS),
+    Mutant("kernels/cpu/edits.py", "drawn[e] += j >= begun", "drawn[e] += 1", KERNELS),
+    Mutant("kernels/cpu/edits.py", "if same and last < size:", "if last < size:", KERNELS),
+    Mutant("kernels/cpu/edits.py", "if len(past) - begun < now[2]:", "if True:", KERNELS),
+    Mutant("kernels/cpu/edits.py", "    return many > others", "    return False", KERNELS),
+    Mutant("kernels/cpu/edits.py", "            work.weights[low] += work.more[e]", "            pass", KERNELS),
+    Mutant("kernels/cpu/edits.py", "            work.sums[work.edited[e] // CHUNK] += work.more[e]", "            pass", KERNELS),
+    Mutant("kernels/cpu/rows.py", "            buffer[work.edited[e] % CHUNK] += work.more[e]", "            pass", KERNELS),
+    Mutant("kernels/cpu/edits.py", "> MOST:", "> 1e300:", KERNELS),
     Mutant("kernels/cpu/calls.py", "and written[i] == lengths[i]", "", KERNELS),
     Mutant("kernels/cpu/calls.py", "lengths[i] < history.shape[1] and ", "", KERNELS),
     Mutant("sampler.py", "if not (np.abs(found - self.log_ps) < REMEMBERED).all():", "if False:", KERNELS),
@@ -222,6 +231,24 @@ MUTANTS = [
     Mutant("models/__init__.py", "cutoff=CLOSE", "cutoff=1.0", "tests/models/test_onnx.py::test_wrong_folders"),
     Mutant("generation/loop.py", "_chat(model, prompt, system) if chat else ", "", "tests/models/test_tokens.py"),
     Mutant("../../examples/lstm.py", "read(new_ids, state)", "read(new_ids)", "tests/test_examples.py::test_the_lstm"),
+    # kernels for graphics cards: the same, or asked for
+    Mutant("kernels/gpu/keys.py", "bits = tl.where(bits == MINUS_ZERO, 0, bits)", "bits = bits + 0", CARDS + "zeros"),
+    Mutant("kernels/gpu/coins.py", "(position >> 32)", "(position >> 31)", CARDS + "the_coins"),
+    Mutant("kernels/gpu/passes.py", '((x != x) | (x == float("inf")))', '(x == float("inf"))', CARDS + "spoiled"),
+    Mutant("kernels/gpu/passes.py", "on += tl.where(key == pivot, w, 0.0)", "on += tl.where(key >= pivot, w, 0.0)", CARDS + "the_guess"),
+    Mutant("kernels/gpu/search.py", "(above + margin < target * (1.0 - slack)) & (above + on - margin > target * (1.0 + slack))", "above < target", CARDS + "cuts_that"),
+    Mutant("kernels/gpu/search.py", "pivot = (low + (high - low) // 2).to(tl.int32)", "pivot = low.to(tl.int32)", CARDS + "the_guess"),
+    Mutant("kernels/gpu/heat.py", "tl.maximum(square - mean * mean, 0.0)", "tl.maximum(square, 0.0)", CARDS + "temperatures"),
+    Mutant("kernels/gpu/heat.py", "unsure = 8.0 * share", "unsure = 0.0 * share", CARDS + "temperatures"),
+    Mutant("kernels/gpu/heat.py", "4.0 * doubt * (tl.log(n", "0.0 * doubt * (tl.log(n", CARDS + "sums_of_doubtful"),
+    Mutant("kernels/gpu/draw.py", "under & over & plain", "plain", CARDS + "draws_that"),
+    Mutant("kernels/gpu/draw.py", "before += tl.sum(w, axis=0)", "before += 0.0", CARDS + "kept_sets"),
+    Mutant("kernels/gpu/chain.py", "k - 0.5", "k + 0.5", CARDS + "kept_sets"),
+    Mutant("kernels/gpu/chain.py", "(t == 1.0) & (doubt == 0.0)", "t < 0.0", CARDS + "kept_sets"),
+    Mutant("kernels/gpu/chain.py", "cold = high <= COLDEST", "cold = high < 0.0", CARDS + "kept_sets"),
+    Mutant("kernels/gpu/entry.py", "if (found[:, 0] != FINE).any():", "if False:", CARDS + "a_batch"),
+    Mutant("kernels/gpu/entry.py", "logits = logits.contiguous()", "pass", CARDS + "logits_are"),
+    Mutant("plan.py", "CARDS.draw(logits, state.seed, state.position, told)", "CARDS.draw(logits, state.seed, state.position, told[:1])", CARDS + "a_step"),
 ]  # fmt: skip
 
 

@@ -16,7 +16,9 @@ rules.base rules.temperature rules.dynamic rules.rank rules.threshold
 rules.target rules.penalties rules.repeats rules.constrain rules
 kernels kernels.codes kernels.cpu kernels.cpu.lanes kernels.cpu.weights kernels.cpu.workspace kernels.cpu.coins
 kernels.cpu.blocks kernels.cpu.rows kernels.cpu.first kernels.cpu.candidates kernels.cpu.edits kernels.cpu.nucleus
-kernels.cpu.statistics kernels.cpu.heats kernels.cpu.chain kernels.cpu.calls kernels.compiling told plan
+kernels.cpu.statistics kernels.cpu.heats kernels.cpu.chain kernels.cpu.calls
+kernels.gpu kernels.gpu.keys kernels.gpu.coins kernels.gpu.passes kernels.gpu.search kernels.gpu.heat kernels.gpu.draw
+kernels.gpu.chain kernels.gpu.entry kernels.compiling told plan
 sampler presets recipe vary
 show show.table show.conditions show.waterfall show.replay show.comparison
 show.html show.shown show.html_trace show.html_text show.html_comparison
@@ -102,6 +104,7 @@ def test_import_is_cheap():
         "typer",
         "click",
         "transformers",
+        "triton",
     }
     assert "numpy" in loaded
     assert heavy.isdisjoint(loaded)

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from logitherm.arrays import is_torch
-from logitherm.kernels.codes import DRAWN, NARROW
+from logitherm.kernels.codes import DRAWN, NARROW, REPETITION
 from logitherm.kernels.compiling import KERNELS
+from logitherm.kernels.gpu.entry import CARDS
 from logitherm.ragged import Ragged
 from logitherm.rules import Rule
 from logitherm.state import State
@@ -52,13 +53,13 @@ class Plan:
         if self.kernel is None:
             why = f"  ({VARIABLE} says so)" if self._plain else ""
             return "\n".join(f"plain  <- {rule}{why}" for rule in self.rules)
-        return f"{self.kernel:<6} <- {' | '.join(map(str, self.rules))}  ({KERNELS.standing})"
+        return f"{self.kernel:<6} <- {' | '.join(map(str, self.rules))}  ({KERNELS.standing}{CARDS.standing})"
 
     def draw(self, logits: Any, state: State) -> Drawn | None:
         """One token a row by the kernel; None where the plain bodies are to do it, which also say what is wrong."""
         rows = float32_rows(logits) if self.kernel else None
         if rows is None:
-            return None
+            return self._on_card(logits, state) if self.kernel and is_torch(logits) else None
         count, size = rows.shape
         draws = KERNELS.draws
         if draws is None:
@@ -66,11 +67,12 @@ class Plan:
             return None
         if not size or not count or count != len(state.prompt):
             return None
-        history, told = state.history, self._told
+        told = told_apart(self.rules, state) if self._told is None else self._told
+        history = state.history
         written = history.written
         tokens, log_ps, lengths = np.empty(count, np.int64), np.empty(count), np.empty(count, np.int64)
         given = (
-            rows, told_apart(self.rules, state) if told is None else told, self._pairs,
+            rows, told, self._pairs,
             state.seed, state.prompt, history.lengths, history.arrays[0], written.lengths,
         )  # fmt: skip
         with written.lock:
@@ -80,6 +82,14 @@ class Plan:
         if came >= 0:
             return None
         return tokens, log_ps, history.extended(lengths) if came == DRAWN else history.append([tokens[:, None]])
+
+    def _on_card(self, logits: Any, state: State) -> Drawn | None:
+        """The same by the kernel on a graphics card, for logits that lie on one."""
+        told = told_apart(self.rules, state) if self._told is None else self._told
+        if not CARDS.takes(logits) or not len(state) or (told[..., 0] >= REPETITION).any():
+            return None
+        drawn = CARDS.draw(logits, state.seed, state.position, told)
+        return None if drawn is None else (*drawn, state.history.append([drawn[0][:, None]]))
 
     @cached_property
     def _told(self) -> np.ndarray | None:
