@@ -1,0 +1,64 @@
+"""Our side: `Sampler.step` as a loop calls it, and the bare kernel below it.
+
+Nothing else in benchmarks/ knows what a kernel's arguments are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import cycle
+from typing import Any
+
+import numpy as np
+
+import logitherm as lt
+from benchmarks.recipes import Recipe
+from logitherm.kernels.cpu import chain, workspace
+from logitherm.plan import KERNELS
+
+
+def compiled() -> None:
+    """Have the kernels compiled before any clock runs; RuntimeError if there are none."""
+    KERNELS.load()
+    if KERNELS.standing != "compiled":
+        raise RuntimeError(f"there is no kernel to time: {KERNELS.standing}")
+
+
+def step(recipe: Recipe, rows: int) -> Callable[[Any], None]:
+    """A step of some rows with state, seed and history, as a loop takes it; then the state has moved on."""
+    sampler = lt.parse(recipe.text)
+    state = sampler.start([[]] * rows, seed=1)
+
+    def take(logits: Any) -> None:
+        nonlocal state
+        state = sampler.step(logits, state).state
+
+    return take
+
+
+def bare_kernel(recipe: Recipe, rows: int, size: int) -> Callable[[np.ndarray], None]:
+    """What a step calls when all is checked and made ready: (rows, vocabulary) float32 logits to tokens."""
+    told = lt.parse(recipe.text).plan()._same
+    assert told is not None
+    memory = workspace.memory(size)
+    seeds, positions = np.arange(rows, dtype=np.uint64), cycle(np.full(rows, i, dtype=np.uint64) for i in range(256))
+    tokens, log_ps = np.empty(rows, dtype=np.int64), np.empty(rows)
+
+    def draw(logits: np.ndarray) -> None:
+        chain.draws(logits, seeds, next(positions), *told, *memory, tokens, log_ps)
+
+    return draw
+
+
+def probabilities(recipe: Recipe, row: np.ndarray) -> np.ndarray:
+    """Those that a row (vocabulary,) is drawn from, by the plain rules, which define them."""
+    sampler = lt.parse(recipe.text)
+    logits = sampler.apply(row[None], sampler.start([[]]))[0]
+    weights = np.exp(logits - logits.max())
+    found: np.ndarray = weights / weights.sum()
+    return found
+
+
+def allocated(size: int) -> int:
+    """The bytes of a thread's workspace for rows of a size."""
+    return sum(part.nbytes for part in workspace.memory(size))
