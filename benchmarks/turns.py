@@ -90,4 +90,5 @@ def _first(contender: Contender) -> list[Timed]:
 def _one(contender: Contender, turn: int) -> Timed:
     begun = time.perf_counter()
     ready = contender.call(turn)
-    return time.perf_counter() - begun, ready or 0.0
+    seconds = time.perf_counter() - begun
+    return seconds, ready if contender.rest else 0.0
