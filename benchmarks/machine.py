@@ -17,7 +17,10 @@ PACKAGES = "numpy", "numba", "llvmlite", "torch", "transformers", "onnxruntime",
 
 def stamp() -> dict[str, str]:
     """What must be the same for two times to stand on one page."""
-    found = {"processor": f"{cores()} of {os.cpu_count()} cores of {_processor()}", "system": f"{platform.system()} {platform.machine()}"}
+    found = {
+        "processor": f"{cores()} of {os.cpu_count()} cores of {_processor()}",
+        "system": f"{platform.system()} {platform.machine()}",
+    }
     found |= {"Python": platform.python_version()} | {name: _version(name) for name in PACKAGES}
     return found | {"sources": _sources()}
 

@@ -89,10 +89,14 @@ def _part(found: Found, name: str) -> float:
 
 def _made(store: Store) -> str:
     stamp, loads, first, last = store.about()
-    versions = ", ".join(f"{name} {value}" for name, value in stamp.items() if name not in ("processor", "sources"))
+    command = "make bench" if store.path.stem == "full" else "make bench ARGS=--quick"
+    versions = ", ".join(
+        f"{name} {value}" for name, value in stamp.items() if name not in ("processor", "system", "sources")
+    )
     return (
-        f"Made by `make bench` on {stamp['processor']}, from {first} to {last}. {versions}. Load average while it ran: "
-        f"{min(loads):.1f} to {max(loads):.1f}. All times are in microseconds unless told; medians unless told."
+        f"Made by `{command}` on {stamp['processor']}, from {first} to {last}. {stamp['system']}, {versions}. "
+        f"Load average while it ran: {min(loads):.1f} to {max(loads):.1f}. All times are in microseconds unless told; "
+        "medians unless told."
     )
 
 

@@ -22,10 +22,9 @@ class Store:
         """What an unfinished run has found with the same machine and code; else nothing, and a new file."""
         lines = [] if fresh else self._lines()
         if not lines or lines[0] != {"stamp": machine.stamp()} or "finished" in lines[-1]:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.path.write_text("")
-            self._append({"stamp": machine.stamp()})
-            return {}
+            lines = [{"stamp": machine.stamp()}]
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
         return self._found(lines)
 
     def read(self) -> dict[Key, Found]:

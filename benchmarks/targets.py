@@ -44,20 +44,17 @@ class Target:
             return "not measured"
         if self._reached(first):
             return "met"
-        return "missed, not by the kernel" if self._reached(self.kernel) else "missed"
+        return "met by the kernel only" if self._reached(self.kernel) else "missed"
 
     def cells(self) -> list[str]:
         """As a row of a table."""
         sign = "≤" if self.most else "≥"
-        measured = ["–" if value is None else self._number(value) for value in (self.step, self.kernel)]
-        return [self.what, f"{sign} {self._number(self.bound)}", *measured, self.verdict]
+        digits = 1 if self.bound >= 20 else 2
+        measured = ["–" if v is None else f"{v:.{digits}f}{self.unit}" for v in (self.step, self.kernel)]
+        return [self.what, f"{sign} {round(self.bound, 2):g}{self.unit}", *measured, self.verdict]
 
     def _reached(self, value: float | None) -> bool:
         return value is not None and (value <= self.bound if self.most else value >= self.bound)
-
-    def _number(self, value: float) -> str:
-        whole = self.bound >= 20 and self.unit == "×"
-        return f"{value:.0f}{self.unit}" if whole else f"{value:.2f}".rstrip("0").rstrip(".") + self.unit
 
 
 def targets(results: Results) -> Iterator[Target]:

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import torch
 
-TURN = 12
-"""So many calls make a turn of a fast contender."""
+TURN, SOME = 12, 3
+"""So many calls make a turn of a fast contender, after four that do not count; and so many of one that is neither fast
+nor slow. A slow one is called once."""
 
 FAST, SLOW = 1e-3, 0.1
-"""Seconds. Below the first a turn is a dozen calls, after four untimed ones; above the second every call counts."""
+"""The seconds of a call below which a contender is fast, and above which it is slow; then its first call counts too."""
 
 Found = dict[str, dict[str, float]]
 """What a case has found, by contender."""
@@ -39,15 +40,16 @@ class Contender:
 def hot(contenders: Mapping[str, Contender], seconds: float, least: int) -> Found:
     """Time contenders in turns for so many seconds, and for so many turns at least."""
     times = {name: _first(contender) for name, contender in contenders.items()}
-    fast = {name: found[-1][0] < FAST for name, found in times.items()}
+    lasts = {name: found[-1][0] for name, found in times.items()}
+    steps = {name: TURN if last < FAST else 1 if last > SLOW else SOME for name, last in lasts.items()}
     times = {name: found if found[0][0] > SLOW else [] for name, found in times.items()}
     begun, turn = time.perf_counter(), 0
     while turn < least or time.perf_counter() - begun < seconds:
         for name, contender in contenders.items():
             torch.set_num_threads(contender.threads)
-            for warm in range(4 if fast[name] else 0):
+            for warm in range(4 if steps[name] == TURN else 0):
                 contender.call(warm)
-            times[name] += [_one(contender, turn + step) for step in range(TURN if fast[name] else 1)]
+            times[name] += [_one(contender, turn + step) for step in range(steps[name])]
         turn += 1
     torch.set_num_threads(1)
     return _found(contenders, times)

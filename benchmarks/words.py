@@ -11,7 +11,7 @@ TARGETS = """\
 
 How many times faster than somebody else, or how many times the floor; one row of 128,256 logits, hot, unless told. It
 is the worse of peaked and flat rows where one is not named. A target is met if `Sampler.step` meets it, which is what a
-loop calls; those about `np.max` and memory are about the kernel. *Missed* stays on the page."""
+loop calls; those about `np.max` and memory are about the kernel. What is missed stays on the page."""
 
 PEERS = """\
 ## Who was timed, on what
