@@ -55,6 +55,7 @@ def like_ours(name: str, recipe: Recipe) -> Recipe:
 def contenders(recipe: Recipe, logits: np.ndarray, row: np.ndarray) -> dict[str, Contender]:
     """Who is timed, on (batches, rows, vocabulary) float32 logits; each is checked on a row without ties."""
     batches, size = logits.shape[1], logits.shape[2]
+    ours.check(recipe, row)
     found = {
         STEP: Contender(_each(ours.step(recipe, batches), list(logits))),
         KERNEL: Contender(_each(ours.bare_kernel(recipe, batches, size), list(logits))),

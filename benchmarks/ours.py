@@ -5,6 +5,7 @@ Nothing else in benchmarks/ knows what a kernel's arguments are.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from itertools import cycle
 from typing import Any
@@ -14,11 +15,11 @@ import numpy as np
 import logitherm as lt
 from benchmarks.recipes import Recipe
 from logitherm.kernels.cpu import chain, workspace
-from logitherm.plan import KERNELS
+from logitherm.plan import KERNELS, VARIABLE
 
 
 def compiled() -> None:
-    """Have the kernels compiled before any clock runs; RuntimeError if there are none."""
+    """Have the kernels compiled before any clock runs; RuntimeError if there are none, or if somebody forbids them."""
     KERNELS.load()
     if KERNELS.standing != "compiled":
         raise RuntimeError(f"there is no kernel to time: {KERNELS.standing}")
@@ -48,6 +49,20 @@ def bare_kernel(recipe: Recipe, rows: int, size: int) -> Callable[[np.ndarray], 
         chain.draws(logits, seeds, next(positions), *told, *memory, tokens, log_ps)
 
     return draw
+
+
+def check(recipe: Recipe, row: np.ndarray) -> None:
+    """AssertionError unless a kernel takes the step, and draws what the plain rules draw."""
+    sampler = lt.parse(recipe.text)
+    assert sampler.plan().kernel is not None, f"no kernel covers {recipe.text}"
+    logits, state = np.repeat(row[None], 4, axis=0), sampler.start([[]] * 4, seed=5)
+    tokens = sampler.step(logits, state).tokens.tolist()
+    os.environ[VARIABLE] = "plain"
+    try:
+        plain = sampler.step(logits, state).tokens.tolist()
+    finally:
+        del os.environ[VARIABLE]
+    assert tokens == plain, f"the kernel drew {tokens} with {recipe.text}, the plain rules {plain}"
 
 
 def probabilities(recipe: Recipe, row: np.ndarray) -> np.ndarray:
