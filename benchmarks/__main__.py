@@ -61,6 +61,7 @@ def _timed(cases: list[Case], store: Store, fresh: bool, console: Console) -> bo
     try:
         with Progress(*columns, console=console, auto_refresh=False) as progress:
             task = progress.add_task("compiling the kernels", total=len(cases), completed=len(found))
+            progress.refresh()
             ours.compiled()
             for case in todo:
                 progress.update(task, description=str(case))

@@ -40,7 +40,9 @@ def page(results: Results, store: Store) -> str:
         _score(results),
         _targets(results),
     ]
-    parts += [PEERS, *(f"- *{kind}*: {what}." for kind, what in KINDS.items()), CHECKED, _absent(results)]
+    there = {key[3] for key, _ in _of(results, "hot")}
+    kinds = [f"- *{kind}*: {what}." for kind, what in KINDS.items() if kind in there]
+    parts += [PEERS, *kinds, CHECKED, _absent(results)]
     parts += _titled("In situ: right after a forward pass", _in_situ(results))
     parts += _titled("End to end: text to text", _end_to_end(results))
     parts += _titled("From the command to the first piece of text", _starts(results))
