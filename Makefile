@@ -37,8 +37,8 @@ figures: .venv/dev
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	touch $@
 
-# Times sampling against its peers and writes docs/performance.md: 25 minutes on a quiet machine, and it goes on where
-# it was broken off. ARGS=--quick: 2 minutes and the targets alone. llama.cpp takes part where llama-cpp-python is
+# Times sampling against its peers and writes docs/performance.md in 15 to 25 minutes, and goes on where it was
+# broken off. ARGS=--quick: the targets alone, in one or two. llama.cpp takes part where llama-cpp-python is
 # installed into .venv.
 bench: .venv/dev
 	$(BIN)/python -m benchmarks $(ARGS)

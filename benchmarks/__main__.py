@@ -28,7 +28,9 @@ PAGE = machine.ROOT / "docs" / "performance.md"
 def main() -> int:
     """Run the command; 130 if it was broken off."""
     parser = ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="only what the targets need, about 2 minutes; no page")
+    parser.add_argument(
+        "--quick", action="store_true", help="only what the targets need, a minute or two; docs/ stays as it is"
+    )
     parser.add_argument("--fresh", action="store_true", help="forget what a run that was broken off has found")
     parser.add_argument("--page", action="store_true", help="time nothing; write the page of the last run again")
     asked = parser.parse_args()

@@ -38,7 +38,7 @@ class Case:
 
 
 def quick() -> Iterator[Case]:
-    """What the targets need, in about two minutes."""
+    """What the targets need, in a minute or two."""
     yield from (_hot(FIRST, 1, kind, recipe, 1.5) for kind in FINAL for recipe in RECIPES)
     yield from (_in_situ(SMALL, kind, 1, TOP_P, 24) for kind in FINAL)
     yield from (_end_to_end(kind, batch, 16, 3) for kind in FINAL for batch in (1, 8))
@@ -47,7 +47,7 @@ def quick() -> Iterator[Case]:
 
 
 def full() -> Iterator[Case]:
-    """Everything, in about 25 minutes."""
+    """Everything, in 15 to 25 minutes."""
     for size in (FIRST, *(size for size in SIZES if size != FIRST)):
         yield from (_hot(size, 1, kind, recipe, 2.5) for kind in kinds(size, 1) for recipe in RECIPES)
     yield from (_in_situ(SMALL, kind, 1, r, 48) for kind in FINAL for r in (TOP_P, TEMPERATURE, TOP_K, BOTH))

@@ -32,13 +32,13 @@ The rows:"""
 CHECKED = """\
 Before its clock runs, each peer is checked: it must draw from the same probabilities as our plain rules, to 1e-5 in
 total. llama.cpp is held to 1e-3: it sums a row in float32, one logit after another, so that its top_p cuts a little
-elsewhere. The check is on rows without ties: where tokens tie at a cut, all of
-them stay with us, and with most others not."""
+elsewhere. The check is on rows without ties: where tokens tie at a cut, all of them stay with us, and with most others
+not. Our step is checked too: it must run in a kernel, and draw what the plain rules draw."""
 
 CLOCKS = """\
 ## One step, in a loop that does nothing else
 
 All contenders of a case take turns. *Hot* goes over four rows (or two batches of 8, one of 64) again and again, in
 turns of twelve calls where a call takes less than a millisecond. Means and spread of every cell are kept beside the
-medians in `build/bench/`, where the run writes down each case as it ends. `make bench` takes about 25 minutes, and goes
-on where it was broken off; `make bench ARGS=--quick` takes two, and prints the targets."""
+medians in `build/bench/`, where the run writes down each case as it ends. `make bench` takes 15 to 25 minutes, and
+goes on where it was broken off; `make bench ARGS=--quick` takes one or two, and prints the targets."""
