@@ -37,9 +37,11 @@ figures: .venv/dev
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	touch $@
 
-# Times one step against its peers and writes docs/performance.md.
+# Times sampling against its peers and writes docs/performance.md in 15 to 25 minutes, and goes on where it was
+# broken off. ARGS=--quick: the targets alone, in one or two. llama.cpp takes part where llama-cpp-python is
+# installed into .venv.
 bench: .venv/dev
-	$(BIN)/python -m benchmarks.bench_step
+	$(BIN)/python -m benchmarks $(ARGS)
 
 # Times one step on a graphics card; says so where there is none.
 bench-gpu: .venv/dev

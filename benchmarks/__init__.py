@@ -1,1 +1,1 @@
-"""How fast it is, against named peers, in one run."""
+"""How long sampling takes, beside its peers and in a decoding step: `make bench` writes docs/performance.md."""
