@@ -23,6 +23,7 @@ from logitherm.errors import (
     RecipeError,
     TraceError,
 )
+from logitherm.kernels.compiling import set_num_threads
 from logitherm.presets import presets
 from logitherm.recipe import (
     from_json,
@@ -127,6 +128,7 @@ __all__ = [
     "presets",
     "recall",
     "replay",
+    "set_num_threads",
     "start",
     "stream",
     "to_json",

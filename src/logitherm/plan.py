@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from logitherm.arrays import is_torch
-from logitherm.kernels.codes import DRAWN, NARROW, REPETITION
+from logitherm.kernels.codes import DRAWN, FINE, FULL, MIN_P, REPETITION
 from logitherm.kernels.compiling import KERNELS
 from logitherm.kernels.gpu.entry import CARDS
 from logitherm.ragged import Ragged
@@ -25,6 +25,7 @@ VARIABLE = "LOGITHERM_PLAN"
 """Set to "plain" it switches all kernels off."""
 
 FLOAT32 = np.dtype(np.float32)
+NOTHING = np.empty(0, np.int64)
 READ = FLOAT32, np.dtype(np.float16)
 """What a kernel reads in place, and what is widened for it."""
 
@@ -61,8 +62,7 @@ class Plan:
         if rows is None:
             return self._on_card(logits, state) if self.kernel and is_torch(logits) else None
         count, size = rows.shape
-        draws = KERNELS.draws
-        if draws is None:
+        if KERNELS.draws is None:
             KERNELS.ask(size)
             return None
         if not size or not count or count != len(state.prompt):
@@ -76,12 +76,33 @@ class Plan:
             state.seed, state.prompt, history.lengths, history.arrays[0], written.lengths,
         )  # fmt: skip
         with written.lock:
-            came = draws(*given, *KERNELS.workspace(size), tokens, log_ps, lengths)
-            if came == NARROW:
-                came = draws(*given, *KERNELS.workspace(size, wide=True), tokens, log_ps, lengths)
+            came = KERNELS.draw(given, (tokens, log_ps, lengths))
         if came >= 0:
             return None
         return tokens, log_ps, history.extended(lengths) if came == DRAWN else history.append([tokens[:, None]])
+
+    def cuts(self, logits: Any, state: State) -> np.ndarray | None:
+        """(rows,) float32, the lowest logit that each row keeps, by the kernel; None where the plain bodies are to.
+
+        For chains in which no rule changes logits but temperatures that are given.
+        """
+        rows, told = float32_rows(logits) if self.kernel else None, self._told
+        if rows is None or told is None or (told[..., 0] > MIN_P).any() or not rows.size or len(rows) != len(state):
+            return None
+        if KERNELS.run is None:
+            KERNELS.ask(rows.shape[1])
+            return None
+        cuts = np.empty(len(rows), np.float32)
+        for i, row in enumerate(rows):
+            for wide in (False, True):
+                memory = KERNELS.workspace(rows.shape[1], wide)
+                found = KERNELS.run(row, 0.5, told[0], NOTHING, 0, self._pairs, *memory, False)
+                if found[0] != FULL:
+                    break
+            if found[0] != FINE:
+                return None
+            cuts[i] = found[4]
+        return cuts
 
     def _on_card(self, logits: Any, state: State) -> Drawn | None:
         """The same by the kernel on a graphics card, for logits that lie on one."""

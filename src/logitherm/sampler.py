@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from logitherm.arrays import Array, float64, log_softmax, numpy, top
+from logitherm.arrays import Array, float64, keep, like, log_softmax, numpy, top
 from logitherm.draw import draw
 from logitherm.errors import LogitsError, RecipeError
 from logitherm.plan import Plan
 from logitherm.rng import lane, uniform
-from logitherm.rules.base import Rule
+from logitherm.rules.base import Rule, Tempering
 from logitherm.state import At, State, Step
 from logitherm.vocabulary import Vocabulary
 
@@ -90,7 +90,7 @@ class Sampler:
         Raises LogitsError, naming row and rule, at NaN, at +inf, or where a row has nothing left.
         """
         raw = self._read(logits, state)
-        final = self._checked(self._shape(raw, state), raw, state)
+        final = self._checked(self._final(raw, logits, state), raw, state)
         return float64(final) if final is raw else final
 
     def step(self, logits: Array, state: State) -> Step:
@@ -158,6 +158,17 @@ class Sampler:
             raw.flags.writeable = False  # a rule that writes in place must not change what the step started from
         return raw
 
+    def _final(self, raw: Array, logits: Array, state: State) -> Array:
+        """The logits after the chain: where a kernel knows what stays, only the temperatures are left to do."""
+        cuts = self._plan.cuts(logits, state)
+        if cuts is None:
+            return self._shape(raw, state)
+        final = keep(raw, raw >= like(cuts, raw)[:, None])
+        for rule in self.rules:
+            if isinstance(rule, Tempering):
+                final = rule.apply(final, At(raw, state))
+        return final
+
     def _shape(self, raw: Array, state: State) -> Array:
         final = raw
         for _, _, after, _ in self._stages(raw, state):
@@ -214,7 +225,7 @@ class _Again:
     @cached_property
     def _both(self) -> tuple[Array, Array]:
         raw = self.sampler._read(self.logits, self.state)
-        final = self.sampler._shape(raw, self.state)
+        final = self.sampler._final(raw, self.logits, self.state)
         found = numpy(log_softmax(final))[np.arange(len(self.tokens)), self.tokens]
         if not (np.abs(found - self.log_ps) < REMEMBERED).all():
             raise LogitsError("the logits were written over before the step's probabilities were asked for")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from logitherm import DynamicTemperature, LogitsError, Temperature, parse, uniform
+from logitherm import DynamicTemperature, LogitsError, RecipeError, Temperature, parse, set_num_threads, uniform
 from logitherm.kernels.codes import ASK, FINE, FULL, SPOILED
 from logitherm.kernels.compiling import KERNELS
 from logitherm.kernels.cpu import calls, workspace
@@ -193,6 +193,76 @@ def steps(sampler, logits):
         )
         state = step.state
     return found
+
+
+@pytest.mark.usefixtures("compiled")
+def test_apply_is_the_same_to_the_last_bit_with_and_without_kernels(monkeypatch):
+    """The kernel says what stays; temperatures are done as ever."""
+    rng = np.random.default_rng(7)
+    for size in (100, 9001):
+        logits = np.stack(list(rows(size, rng).values()))
+        for recipe in RECIPES:
+            sampler = parse(recipe)
+            state = sampler.start([[]] * len(logits), seed=4)
+            given = (sampler.plan().cuts(logits, state) is None) == any(name in recipe for name in ("dyna", "edt"))
+            assert given, recipe
+            found = sampler.apply(logits, state)
+            same = sampler.apply(torch.from_numpy(logits), state).numpy()
+            monkeypatch.setenv(VARIABLE, "plain")
+            plain = parse(recipe).apply(logits, state)
+            monkeypatch.delenv(VARIABLE)
+            assert np.array_equal(found, plain), recipe
+            assert np.array_equal(np.isfinite(same), np.isfinite(plain)), recipe
+
+
+@pytest.mark.usefixtures("compiled")
+def test_rows_may_be_drawn_beside_each_other(monkeypatch):
+    sampler = parse("repetition([1.0, 1.1, 1.2, 1.3, 1.4]) | top_p(0.9)")
+    logits = (np.random.default_rng(3).normal(size=(5, 20_000)) * 2).astype(np.float32)
+    texts = []
+    for threads in (1, 2, 3, 9):
+        set_num_threads(threads)
+        state = sampler.start([[1], [2], [3], [4], []], seed=5)
+        for _ in range(30):
+            state = sampler.step(logits, state).state
+        texts.append([tokens.tolist() for tokens in state.tokens])
+    assert texts.count(texts[0]) == 4
+    logits[3, 5] = np.nan
+    with pytest.raises(LogitsError, match="row 3: NaN in the logits, first at token 5"):
+        sampler.step(logits, state)
+    for wrong in (0, -1, 1.5, True, None):
+        with pytest.raises(RecipeError, match="threads must be a whole number >= 1"):
+            set_num_threads(wrong)
+    set_num_threads(1)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_child_process_samples_as_its_parent_does():
+    """After fork the parent's threads are gone: those that draw, and the one that may be compiling."""
+    code = """
+import os, warnings
+import numpy as np
+from logitherm import parse, set_num_threads
+from logitherm.kernels.compiling import KERNELS
+warnings.simplefilter("ignore")
+set_num_threads(2)
+sampler = parse("temperature(0.8) | top_p(0.9)")
+logits = np.random.default_rng(0).normal(size=(4, 9000)).astype(np.float32)
+state = sampler.start([[]] * 4, seed=1)
+for when in ("before", "after"):
+    if when == "after":
+        KERNELS.load()
+    tokens = sampler.step(logits, state).tokens.tolist()
+    child = os.fork()
+    if child == 0:
+        same = sampler.step(logits, state).tokens.tolist() == tokens
+        there = KERNELS.standing == "compiled" if when == "after" else "forked while" in KERNELS.standing
+        os._exit(0 if same and there else 1)
+    assert os.waitpid(child, 0)[1] == 0, when
+    if when == "before":
+        KERNELS._thread.join()
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=300)
 
 
 @pytest.mark.usefixtures("compiled")

@@ -4,11 +4,16 @@ work, and serve from then on.
 
 from __future__ import annotations
 
+import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
+
+from logitherm.errors import RecipeError
+from logitherm.kernels.codes import NARROW
 
 WORTHWHILE = 8192
 """Rows of fewer tokens do not make anybody compile; kernels that are there serve them all the same."""
@@ -17,16 +22,20 @@ WORTHWHILE = 8192
 class Kernels:
     """Not asked for yet, on their way, there, or not to be had.
 
-    draws: `kernels.cpu.calls.draws` once it is there, else None.
+    threads:    how many rows are drawn beside each other; 1 unless somebody chooses more.
+    draws, run: those of `kernels.cpu.calls` once they are there, else None.
     """
 
     def __init__(self) -> None:
         self.draws: Callable[..., int] | None = None
+        self.run: Callable[..., Any] | None = None
         self._memory: Any = None
         self._why: str | None = None
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
         self._own = threading.local()
+        self._pool: ThreadPoolExecutor | None = None
+        self.threads = 1
 
     @property
     def standing(self) -> str:
@@ -52,7 +61,48 @@ class Kernels:
         except Exception as error:  # whatever a compiler may meet: the plain bodies serve
             self._why = f"compiling failed: {error!r}"
         else:
-            self._memory, self.draws = workspace.memory, calls.draws
+            self._memory, self.run, self.draws = workspace.memory, calls.run, calls.draws
+
+    def draw(self, given: Sequence[np.ndarray], answers: Sequence[np.ndarray]) -> int:
+        """`draws` on all rows: one after another, or in blocks beside each other if `threads` says so.
+
+        given:   its arguments before the workspace; rows first, and rows are the first axis of all but told and pairs.
+        answers: its arguments after the workspace.
+        """
+        rows = len(given[0])
+        if self.threads == 1 or rows == 1:
+            return self._draw(given, answers)
+        told, pairs = given[1], given[2]
+        blocks = []
+        for ids in np.array_split(np.arange(rows), min(self.threads, rows)):
+            block = slice(ids[0], ids[-1] + 1)
+            own = [given[0][block], told if len(told) == 1 else told[block], pairs, *(x[block] for x in given[3:])]
+            blocks.append((own, [x[block] for x in answers]))
+        came = list(self._started().map(lambda block: self._draw(*block), blocks))
+        return max(came) if max(came) >= 0 else min(came)
+
+    def _draw(self, given: Sequence[np.ndarray], answers: Sequence[np.ndarray]) -> int:
+        assert self.draws is not None
+        size = given[0].shape[1]
+        came = self.draws(*given, *self.workspace(size), *answers)
+        if came == NARROW:
+            came = self.draws(*given, *self.workspace(size, wide=True), *answers)
+        return came
+
+    def _started(self) -> ThreadPoolExecutor:
+        with self._lock:
+            if self._pool is None or self._pool._max_workers != self.threads:
+                self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="logitherm-rows")
+            return self._pool
+
+    def forked(self) -> None:
+        """In a child process, which has none of its parent's threads: forget them.
+
+        If one was compiling, it took the locks of half-imported modules with it, and nobody may wait for those.
+        """
+        if self._thread is not None and self.draws is None and self._why is None:
+            self._why = "the process was forked while they were being compiled"
+        self._lock, self._pool, self._thread = threading.Lock(), None, None
 
     def workspace(self, size: int, wide: bool = False) -> tuple[np.ndarray, ...]:
         """This thread's memory for rows of a size; once it was asked for a wide one, it stays wide."""
@@ -64,3 +114,16 @@ class Kernels:
 
 
 KERNELS = Kernels()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=KERNELS.forked)
+
+
+def set_num_threads(threads: int) -> None:
+    """Draw so many rows of a batch beside each other, in threads of our own; the tokens are the same.
+
+    threads: a whole number ≥ 1. 1, the default, is serial: for few rows, or beside a model that uses all cores.
+    Raises RecipeError if it is not one.
+    """
+    if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
+        raise RecipeError(f"threads must be a whole number >= 1; got {threads!r}")
+    KERNELS.threads = threads

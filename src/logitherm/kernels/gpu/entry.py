@@ -104,7 +104,7 @@ def together(told: np.ndarray, rows: int) -> tuple[np.ndarray, np.ndarray]:
     """The kinds of all rows' rules, (rows, rules) int32, and their numbers, (rows, rules, NUMBERS); at least one."""
     given = told if told.shape[1] else np.full((1, 1, ENTRY), OFF, dtype=np.float64)
     each = np.broadcast_to(given, (rows, *given.shape[1:]))
-    return np.ascontiguousarray(each[..., 0], dtype=np.int32), np.ascontiguousarray(each[..., 1:])
+    return np.array(each[..., 0], dtype=np.int32, order="C"), np.array(each[..., 1:], order="C")
 
 
 CARDS = Cards()
