@@ -1,4 +1,4 @@
-"""Caches that share their buffers: old values stay true whatever grows from them, and nothing is copied without need."""
+"""Caches that share their buffers: old values stay true whatever grows from them, and nothing is copied needlessly."""
 
 import gc
 import random
@@ -103,6 +103,13 @@ def test_rows_leave_and_join_without_copying_the_others(model):
         assert buffers(cache) == home
         cache, rows = grow(model, cache, rows, draw)
         assert buffers(cache) == home
+
+
+def test_rows_side_by_side_stay_where_they_are_even_if_the_others_live_on(model):
+    _, cache = model.prefill([[1, 2], [3], [4, 5]])
+    _, cache = model.step([6, 7, 8], cache)
+    assert buffers(model.step([9, 9], cache.take([1, 2]))[1]) == buffers(cache)
+    assert buffers(model.step([9, 9], cache.take([0, 2]))[1]) != buffers(cache)
 
 
 def test_two_continuations_of_one_value_part_ways(model):

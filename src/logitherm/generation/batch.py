@@ -68,7 +68,7 @@ class Batch:
 
     def advance(self, step: Step, done: Sequence[int]) -> None:
         """Take the step as done; rows that are finished leave, and the model reads the new tokens of the others."""
-        self._state = step.state
+        self._state, self._logits = step.state, None  # the model is about to give new ones
         tokens = step.tokens
         if done:
             tokens = tokens[self._places(done)]
@@ -85,10 +85,16 @@ class Batch:
             return
         assert self._state is not None
         self._state, self._cache = self._state.take(places), self._cache.take(places)
-        self._logits = self._logits[np.array(places)]
+        if self._logits is not None:
+            self._logits = self._logits[np.array(places)]
 
     def _places(self, gone: Sequence[int]) -> list[int]:
-        return [place for place, row in enumerate(self.rows) if row not in gone]
+        """Where the rows that stay are now: the last of them take the places that become free, so that a cache which
+        keeps rows side by side need not move the others.
+        """
+        stay = [place for place, row in enumerate(self.rows) if row not in gone]
+        last = (place for place in stay if place >= len(stay))
+        return [next(last) if self.rows[place] in gone else place for place in range(len(stay))]
 
     def _prefill(self, rows: list[int]) -> tuple[Any, Any]:
         """Logits and cache after the prompts; a prompt that several rows share is read once."""
