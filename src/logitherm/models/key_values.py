@@ -123,7 +123,8 @@ class KeyValues:
         """
         copies, rows = [], len(self.lengths)
         for t in self._side_by_side():
-            copy = t.new_zeros(max(slots, rows), t.shape[1], columns + spare, t.shape[3])
+            copy = t.new_empty(max(slots, rows), t.shape[1], columns + spare, t.shape[3])
+            copy[:rows, :, : columns - self.columns] = 0
             copy[:rows, :, columns - self.columns : columns] = t
             copies.append(copy)
         return KeyValues(copies, self.lengths, Places(tuple(range(rows)), (columns,) * rows))

@@ -94,8 +94,10 @@ class OnnxCache:
 
     def _copied(self, room: int, slots: int = 0) -> OnnxCache:
         """The same rows in an array of their own, of so many slots and at least so many places."""
-        longest = int(self.lengths.max(initial=0))
+        rows, longest = len(self.lengths), int(self.lengths.max(initial=0))
         layers, _, heads, _, width = self.array.shape
-        copy = np.zeros((layers, max(slots, len(self.lengths)), heads, max(room, longest), width), self.array.dtype)
-        copy[:, : len(self.lengths), :, :longest] = self.array[:, list(self._places.slots), :, :longest]
+        copy = np.empty((layers, max(slots, rows), heads, max(room, longest), width), self.array.dtype)
+        for new, old in enumerate(self._places.slots):
+            copy[:, new, :, :longest] = self.array[:, old, :, :longest]
+        copy[:, :rows, :, longest:] = 0
         return OnnxCache(copy, self.lengths)
