@@ -104,10 +104,10 @@ class KeyValues:
         for t in self.tensors:
             for new, old in moved:
                 t[new, :, :end] = t[old, :, :end]
-        cache = DynamicCache()
+        cache, start = DynamicCache(), end - self.columns
         rows = slice(slots[0], slots[0] + len(slots))
-        pairs = zip(self.tensors[::2], self.tensors[1::2], strict=True)
-        cache.layers = [Layer(keys[rows], values[rows], end - self.columns, end) for keys, values in pairs]
+        used = self.tensors if len(slots) == len(self.tensors[0]) else [t[rows] for t in self.tensors]
+        cache.layers = [Layer(pair, start, end) for pair in zip(used[::2], used[1::2], strict=True)]
         return KeyValues(self.tensors, [length + 1 for length in self.lengths], places), cache
 
     def _side_by_side(self) -> list[Tensor]:
@@ -131,22 +131,36 @@ class KeyValues:
 
 
 class Layer(DynamicLayer):  # type: ignore[misc]
-    """One layer of an opened cache, which writes the new column into its buffers; a DynamicLayer copies the past."""
+    """One layer of an opened cache, which writes the new column into its buffers; a DynamicLayer copies the past.
 
-    def __init__(self, keys: Tensor, values: Tensor, start: int, end: int) -> None:
-        super().__init__()
-        self.is_initialized = True
-        self.dtype, self.device = keys.dtype, keys.device
-        self._buffers, self._start, self._end = (keys, values), start, end
-        self.keys, self.values = (t[:, :, start:end] for t in self._buffers)
+    buffers: its keys and values, (rows, heads, columns, width) each.
+    start, end: the columns that the model has filled so far.
+    """
+
+    is_initialized = True
+
+    def __init__(self, buffers: tuple[Tensor, Tensor], start: int, end: int) -> None:
+        self._buffers, self._start, self._end = buffers, start, end  # what else a layer has, this one never asks for
+
+    @property
+    def keys(self) -> Tensor:
+        """The keys so far."""
+        return self._buffers[0][:, :, self._start : self._end]
+
+    @property
+    def values(self) -> Tensor:
+        """The values so far."""
+        return self._buffers[1][:, :, self._start : self._end]
+
+    def get_seq_length(self) -> int:
+        """How many columns there are."""
+        return self._end - self._start
 
     def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
         """Write the keys and values of the new column; returns those of all columns."""
-        end = self._end + key_states.shape[COLUMNS]
-        for buffer, new in zip(self._buffers, (key_states, value_states), strict=True):
-            buffer[:, :, self._end : end] = new
-        self._end = end
-        self.keys, self.values = (t[:, :, self._start : end] for t in self._buffers)
+        begin, self._end = self._end, self._end + key_states.shape[COLUMNS]
+        self._buffers[0][:, :, begin : self._end] = key_states
+        self._buffers[1][:, :, begin : self._end] = value_states
         return self.keys, self.values
 
 
