@@ -147,7 +147,9 @@ MUTANTS = [
     Mutant("generation/stop.py", "range(1, len(s))", "range(2, len(s))", "tests/generation"),
     Mutant("generation/batch.py", "tokens = tokens[self._places(done)]", "tokens = tokens[: len(tokens) - len(done)]", "tests/generation"),
     Mutant("generation/batch.py", "state = self._waiting.take(new)", "state = self._waiting.take(new, seed=0)", "tests/generation"),
+    Mutant("generation/batch.py", "next(last) if self.rows[place] in gone else place", "stay[place]", "tests/generation"),
     Mutant("generation/batch.py", "places)], cache.take(places)", "places)], cache.take(places[::-1])", "tests/generation"),
+    Mutant("generation/loop.py", "in sorted(zip(rows, drawn, strict=True), key=itemgetter(0)):", "in zip(rows, drawn, strict=True):", "tests/generation"),
     Mutant("generation/loop.py", "+ count > self._model.context", "+ count > self._model.context + 1", "tests/generation"),
     # comparisons
     Mutant("comparison.py", "if not np.isfinite(q[kept]).all():", "if False:", "tests/test_comparison.py"),

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from logitherm.arrays import namespace
+from logitherm.arrays import Array, is_torch, namespace
 from logitherm.errors import LogitsError
 from logitherm.model import Model
 from logitherm.sampler import Sampler
@@ -74,7 +74,8 @@ class Batch:
             tokens = tokens[self._places(done)]
             self.leave(done)
         if self.rows:
-            self._logits, self._cache = self._model.step(tokens.tolist(), self._cache)
+            logits, self._cache = self._model.step(tokens.tolist(), self._cache)
+            self._logits = in_numpy(logits)
 
     def leave(self, gone: Sequence[int]) -> None:
         """These rows leave; the others go on."""
@@ -101,7 +102,17 @@ class Batch:
         prompts = [tuple(self._waiting.history.row(row).tolist()) for row in rows]
         unique = list(dict.fromkeys(prompts))
         logits, cache = self._model.prefill(unique)
+        logits = in_numpy(logits)
         if len(unique) == len(prompts):
             return logits, cache
         places = [unique.index(prompt) for prompt in prompts]
         return logits[np.array(places)], cache.take(places)
+
+
+def in_numpy(logits: Array) -> Array:
+    """The same memory as a NumPy array if it is a float32 tensor on the CPU, where plain rules take NumPy half the time
+    or less; else the logits as they are.
+    """
+    if is_torch(logits) and logits.device.type == "cpu" and logits.dtype == namespace(logits).float32:
+        return logits.detach().numpy()
+    return logits
