@@ -26,6 +26,7 @@ class Mutant(NamedTuple):
 
 
 HF = "tests/models/test_transformers_models.py::test_"
+PLACES = "tests/models/test_places.py"
 LONGEST = 600
 """Seconds that a test may take on broken code."""
 
@@ -57,7 +58,7 @@ MUTANTS = [
     Mutant("state.py", "self.seed[index] if seed is None", "self.seed[: len(index)] if seed is None", LAWS + "5_a_row"),
     Mutant("state.py", "np.concatenate([self.prompt, other.prompt])", "np.concatenate([self.prompt, other.prompt + 1])", LAWS + "5_"),
     Mutant("state.py", "for row in self.state.row.tolist()]", "for row in range(len(self.state))]", LAWS + "5_per_row"),
-    Mutant("models/onnx.py", '"last": counts - 1', '"last": counts * 0 + counts.max() - 1', "tests/models/test_onnx.py"),
+    Mutant("models/onnx.py", "counts - 1, [empty]", "counts * 0 + counts.max() - 1, [empty]", "tests/models/test_onnx.py"),
     # law 6: randomness is a function
     Mutant("rng.py", "ROUNDS = 10", "ROUNDS = 9", "tests/test_rng.py::test_known"),
     Mutant("rng.py", ">> 11) * 2.0**-53", ">> 12) * 2.0**-52", "tests/test_rng.py"),
@@ -147,7 +148,9 @@ MUTANTS = [
     Mutant("generation/stop.py", "range(1, len(s))", "range(2, len(s))", "tests/generation"),
     Mutant("generation/batch.py", "tokens = tokens[self._places(done)]", "tokens = tokens[: len(tokens) - len(done)]", "tests/generation"),
     Mutant("generation/batch.py", "state = self._waiting.take(new)", "state = self._waiting.take(new, seed=0)", "tests/generation"),
+    Mutant("generation/batch.py", "next(last) if self.rows[place] in gone else place", "stay[place]", "tests/generation"),
     Mutant("generation/batch.py", "places)], cache.take(places)", "places)], cache.take(places[::-1])", "tests/generation"),
+    Mutant("generation/loop.py", "in sorted(zip(rows, drawn, strict=True), key=itemgetter(0)):", "in zip(rows, drawn, strict=True):", "tests/generation"),
     Mutant("generation/loop.py", "+ count > self._model.context", "+ count > self._model.context + 1", "tests/generation"),
     # comparisons
     Mutant("comparison.py", "if not np.isfinite(q[kept]).all():", "if False:", "tests/test_comparison.py"),
@@ -211,13 +214,21 @@ MUTANTS = [
     Mutant("models/byte_level.py", "*range(0xA1, 0xAD)", "*range(0xA1, 0xAE)", "tests/models"),
     Mutant("models/byte_level.py", "self._tokenizer.encode_special_tokens = True", "pass", "tests/models"),
     # Hugging Face models
-    Mutant("models/key_values.py", "(0, 0, columns - t.shape[COLUMNS], 0)", "(0, 0, 0, columns - t.shape[COLUMNS])", HF + "the_cache"),
     Mutant("models/key_values.py", "self.columns - old + new for", "new for", HF + "the_cache"),
-    Mutant("models/key_values.py", "t[:, :, unused:]", "t[:, :, : t.shape[COLUMNS] - unused]", HF + "the_cache"),
+    Mutant("models/key_values.py", "t[rows, :, end - self.columns : end]", "t[rows, :, : self.columns]", PLACES),
+    Mutant("models/key_values.py", "columns - self.columns : columns] = t", ": self.columns] = t", PLACES),
+    Mutant("models/key_values.py", "mine[slot, :, : end - columns] = 0", "pass", PLACES),
+    Mutant("models/key_values.py", "for new, old in moved:", "for new, old in ():", PLACES),
+    Mutant("models/onnx_cache.py", "self.array[:, slot, :, end:] = 0", "pass", PLACES),
+    Mutant("models/onnx_cache.py", "            if new != old:", "            if False:", PLACES),
+    Mutant("models/places.py", "if any(seen.get(slot, 0) > start for", "if any(False for", PLACES),
+    Mutant("models/places.py", "seen[slot] = max(end, seen.get(slot, 0))", "seen[slot] = end", PLACES),
+    Mutant("models/places.py", "if slot not in seen)", ")", PLACES),
+    Mutant("models/places.py", "return line if line == self.slots else", "return", PLACES),
     Mutant("models/key_values.py", "all(type(layer) in plain", "all(layer", HF + "only_models"),
     Mutant("models/key_values.py", 'hasattr(part, "create_', 'hasattr(part, "no_create_', HF + "the_cache"),
-    Mutant("models/transformers.py", "place.clamp(min=0)[:, ", "place.clamp(min=0)[:1, ", HF + "the_cache"),
-    Mutant("models/transformers.py", "(place >= 0).long()", "(place >= -99).long()", HF + "law_5"),
+    Mutant("models/transformers.py", "range(n - new, n)] for n in lengths", "range(columns - new, columns)] for n in lengths", HF + "the_cache"),
+    Mutant("models/transformers.py", "or min(lengths) < columns:", "or False:", HF + "law_5"),
     Mutant("models/transformers.py", 'feed["logits_to_keep"] = 1', "pass", HF + "only_the_last"),
     Mutant("models/transformers.py", "if missing := sorted(report[\"missing_keys\"])", "if missing := []", HF + "weights"),
     Mutant("models/transformers.py", 'getattr(generation, "eos_token_id", None), ', "", HF + "the_generation"),

@@ -24,7 +24,8 @@ show show.table show.conditions show.waterfall show.replay show.comparison
 show.html show.shown show.html_trace show.html_text show.html_comparison
 show.figure show.figure_bars show.figure_text show.figure_table
 critical trace
-models.byte_level models.onnx models.toy models.callable models.key_values models.tokens models.transformers
+models.byte_level models.places models.onnx_cache models.onnx models.toy models.callable
+models.key_values models.tokens models.transformers
 models
 recording recording.logits recording.form recording.reading recording.verify recording.replay recording.writer
 generation generation.detokenise generation.stop generation.batch generation.loop generation.measures

@@ -5,7 +5,19 @@ import itertools
 import numpy as np
 import pytest
 
-from logitherm import CallableModel, LogitsError, ModelError, PromptError, RecipeError, explain, generate, start, stream
+from logitherm import (
+    CallableModel,
+    LogitsError,
+    ModelError,
+    PromptError,
+    RecipeError,
+    explain,
+    generate,
+    parse,
+    start,
+    stream,
+)
+from logitherm.generation.batch import Batch, in_numpy
 from logitherm.models.toy import Bytes
 
 TOY = "toy"
@@ -271,3 +283,25 @@ def test_memory_stays_flat_over_a_long_text():
     grown, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert grown < 1_500_000  # 1,200 tokens at what a token and its text weigh
+
+
+def test_tensors_on_the_cpu_are_read_in_place_by_numpy():
+    torch = pytest.importorskip("torch")
+    x = torch.zeros(2, 3)
+    assert in_numpy(x).__array_interface__["data"][0] == x.data_ptr()
+    for other in (x.bfloat16(), np.zeros((2, 3))):
+        assert in_numpy(other) is other
+
+
+def test_a_row_that_leaves_gives_its_place_to_the_last():
+    says = CallableModel(lambda ids: np.eye(257)[256 if len(ids) > ids[0] - ord("0") else 65] * 50, Bytes())
+    sampler = parse("temperature(0)")
+    batch = Batch(says, sampler, sampler.start([[ord(c)] for c in "93929"], seed=0), 5)
+    rows = []
+    while batch.admit() and len(rows) < 6:
+        rows.append(list(batch.rows))
+        step, _, _ = batch.draw()
+        batch.advance(step, [row for row, token in zip(batch.rows, step.tokens.tolist(), strict=True) if token == 256])
+    assert rows == [[0, 1, 2, 3, 4]] * 3 + [[0, 1, 2, 4]] + [[0, 4, 2]] * 2
+    pieces = list(start(list("93929"), "temperature(0)", model=says, seed=0))
+    assert [p.row for p in pieces[-12:]] == [0, 2, 4] * 4  # pieces come in the order of the texts all the same

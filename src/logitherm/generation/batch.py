@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from logitherm.arrays import namespace
+from logitherm.arrays import Array, is_torch, namespace
 from logitherm.errors import LogitsError
 from logitherm.model import Model
 from logitherm.sampler import Sampler
@@ -68,13 +68,14 @@ class Batch:
 
     def advance(self, step: Step, done: Sequence[int]) -> None:
         """Take the step as done; rows that are finished leave, and the model reads the new tokens of the others."""
-        self._state = step.state
+        self._state, self._logits = step.state, None  # the model is about to give new ones
         tokens = step.tokens
         if done:
             tokens = tokens[self._places(done)]
             self.leave(done)
         if self.rows:
-            self._logits, self._cache = self._model.step(tokens.tolist(), self._cache)
+            logits, self._cache = self._model.step(tokens.tolist(), self._cache)
+            self._logits = in_numpy(logits)
 
     def leave(self, gone: Sequence[int]) -> None:
         """These rows leave; the others go on."""
@@ -85,17 +86,33 @@ class Batch:
             return
         assert self._state is not None
         self._state, self._cache = self._state.take(places), self._cache.take(places)
-        self._logits = self._logits[np.array(places)]
+        if self._logits is not None:
+            self._logits = self._logits[np.array(places)]
 
     def _places(self, gone: Sequence[int]) -> list[int]:
-        return [place for place, row in enumerate(self.rows) if row not in gone]
+        """Where the rows that stay are now: the last of them take the places that become free, so that a cache which
+        keeps rows side by side need not move the others.
+        """
+        stay = [place for place, row in enumerate(self.rows) if row not in gone]
+        last = (place for place in stay if place >= len(stay))
+        return [next(last) if self.rows[place] in gone else place for place in range(len(stay))]
 
     def _prefill(self, rows: list[int]) -> tuple[Any, Any]:
         """Logits and cache after the prompts; a prompt that several rows share is read once."""
         prompts = [tuple(self._waiting.history.row(row).tolist()) for row in rows]
         unique = list(dict.fromkeys(prompts))
         logits, cache = self._model.prefill(unique)
+        logits = in_numpy(logits)
         if len(unique) == len(prompts):
             return logits, cache
         places = [unique.index(prompt) for prompt in prompts]
         return logits[np.array(places)], cache.take(places)
+
+
+def in_numpy(logits: Array) -> Array:
+    """The same memory as a NumPy array if it is a float32 tensor on the CPU, where plain rules take NumPy half the time
+    or less; else the logits as they are.
+    """
+    if is_torch(logits) and logits.device.type == "cpu" and logits.dtype == namespace(logits).float32:
+        return logits.detach().numpy()
+    return logits

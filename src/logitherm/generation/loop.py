@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -215,6 +216,7 @@ class Run:
         self._batch = Batch(model, self._sampler, start, size)
         self._ends = [StopStrings(limits.stop) for _ in prompts]
         self._characters = [Detokeniser() for _ in prompts]
+        self._plain: dict[int, Token] = {}
         seeds = start.seed.tolist()
         self.texts = [
             Generation(p, s, str(sampler), chat=chat, system=system) for p, s in zip(prompts, seeds, strict=True)
@@ -259,17 +261,27 @@ class Run:
             batch.advance(step, [piece.row for piece in pieces if piece.stop])
 
     def _pieces(self, rows: Sequence[int], step: Step, before: State) -> Iterator[Piece]:
-        """Each row's piece of this step, recorded in its text as it is made."""
-        name = partial(label, self._model.vocabulary)
-        summaries = summarise(self._sampler, step, before, name) if self._details else [None] * len(rows)
-        for row, token, summary in zip(rows, step.tokens.tolist(), summaries, strict=True):
-            drawn = Token(token, name(token), summary)
-            text, stop = self._read(row, token)
+        """Each row's piece of this step, in the order of the rows' numbers, recorded in its text as it is made."""
+        drawn = self._drawn(step, before)
+        for row, token in sorted(zip(rows, drawn, strict=True), key=itemgetter(0)):
+            text, stop = self._read(row, token.id)
             generation = self.texts[row]
             generation.text += text
-            generation.tokens.append(drawn)
+            generation.tokens.append(token)
             generation.stop = stop or generation.stop
-            yield Piece(row, text, drawn, stop)
+            yield Piece(row, text, token, stop)
+
+    def _drawn(self, step: Step, before: State) -> list[Token]:
+        """The step's tokens, one a row."""
+        name = partial(label, self._model.vocabulary)
+        ids = step.tokens.tolist()
+        if self._details:
+            summaries = summarise(self._sampler, step, before, name)
+            return [Token(i, name(i), summary) for i, summary in zip(ids, summaries, strict=True)]
+        for i in ids:
+            if i not in self._plain:
+                self._plain[i] = Token(i, name(i))
+        return [self._plain[i] for i in ids]
 
     def _read(self, row: int, token: int) -> tuple[str, str | None]:
         """The text that a token makes safe to show, and why the row ends with it, if it does."""

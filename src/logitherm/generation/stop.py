@@ -22,6 +22,8 @@ class StopStrings:
 
     def feed(self, text: str) -> str:
         """The text that is safe to show now. Once a string is found, `found` says which and nothing more comes."""
+        if not self._strings:
+            return text
         if self.found is not None:
             return ""
         self._held += text

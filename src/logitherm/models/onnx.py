@@ -19,16 +19,13 @@ import numpy as np
 
 from logitherm.errors import BackendUnavailable, ModelError, PromptError
 from logitherm.models.byte_level import ByteLevel
-from logitherm.ragged import Ragged
+from logitherm.models.onnx_cache import OnnxCache
 
 FILES = "model.onnx", "tokenizer.json", "model.json"
 NUTSHELL = Path(__file__).parent / "nutshell"
 SILENT = "ORT_DISABLE_TELEMETRY", "ORT_TELEMETRY_DISABLED"
 """Variables that keep ONNX Runtime from reporting its use over the network and from writing a device id into the
 user's cache, as its builds (1.31 was looked at) do unless told otherwise. Whoever sets them keeps their own choice."""
-
-TIME = 2
-"""The axis of a cached key or value (rows, heads, places, width) along which a row grows."""
 
 
 class OnnxModel:
@@ -70,7 +67,7 @@ class OnnxModel:
         files = (self._folder / name for name in FILES)
         return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
-    def prefill(self, rows: Sequence[Sequence[int]]) -> tuple[np.ndarray, Ragged]:
+    def prefill(self, rows: Sequence[Sequence[int]]) -> tuple[np.ndarray, OnnxCache]:
         """Next-token logits (rows, vocabulary) float32 after the prompts, and the cache.
 
         Raises PromptError if a prompt is empty or longer than the context.
@@ -78,25 +75,34 @@ class OnnxModel:
         for row in rows:
             if not 0 < len(row) <= (self.context or len(row)):
                 raise PromptError(f"a prompt must have 1 to {self.context} tokens for {self.name}; got {len(row)}")
-        empty = np.zeros((len(rows), self._heads, 0, self._width), dtype=np.float32)
-        return self._run(rows, Ragged([empty] * len(self._caches), np.zeros(len(rows)), TIME))
-
-    def step(self, ids: Sequence[int], cache: Ragged) -> tuple[np.ndarray, Ragged]:
-        """Next-token logits (rows, vocabulary) float32 after one more token a row, and the new cache."""
-        return self._run([[token] for token in ids], cache)
-
-    def _run(self, rows: Sequence[Sequence[int]], cache: Ragged) -> tuple[np.ndarray, Ragged]:
         counts = np.array([len(row) for row in rows], dtype=np.int64)
-        if self.context is not None and (cache.lengths + counts > self.context).any():
-            raise PromptError(
-                f"{self.name} holds {self.context} tokens; a row would get {(cache.lengths + counts).max()}"
-            )
-        ids = np.zeros((len(rows), counts.max()), dtype=np.int64)
+        ids = np.zeros((len(rows), counts.max(initial=0)), dtype=np.int64)
         for place, row in enumerate(rows):
             ids[place, : len(row)] = row
-        feed = {"ids": ids, "past": cache.lengths, "last": counts - 1}
-        logits, *new = self._session.run(None, feed | dict(zip(self._caches, cache.arrays, strict=True)))
-        return logits, cache.append(new, counts)
+        empty = np.zeros((len(rows), self._heads, 0, self._width), dtype=np.float32)
+        logits, new = self._run(ids, np.zeros_like(counts), counts - 1, [empty] * len(self._caches))
+        return logits, OnnxCache.of(new, counts)
+
+    def step(self, ids: Sequence[int], cache: OnnxCache) -> tuple[np.ndarray, OnnxCache]:
+        """Next-token logits (rows, vocabulary) float32 after one more token a row, and the new cache.
+
+        Raises PromptError if a row is full.
+        """
+        after = cache.grown()
+        if self.context is not None and (longest := int(after.lengths.max())) > self.context:
+            raise PromptError(f"{self.name} holds {self.context} tokens; a row would get {longest}")
+        new_ids = np.array(ids, dtype=np.int64)[:, None]
+        logits, new = self._run(new_ids, cache.lengths, np.zeros(len(ids), dtype=np.int64), after.feed())
+        after.write(new)
+        return logits, after
+
+    def _run(
+        self, ids: np.ndarray, past: np.ndarray, last: np.ndarray, cached: Sequence[np.ndarray]
+    ) -> tuple[np.ndarray, list[np.ndarray]]:
+        """Logits, and the new keys and values; training/export.py says what the inputs are. The session copies none."""
+        feed = {"ids": ids, "past": past, "last": last}
+        logits, *new = self._session.run(None, feed | dict(zip(self._caches, cached, strict=True)))
+        return logits, new
 
 
 def _session(path: Path, threads: int) -> Any:

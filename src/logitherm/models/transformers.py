@@ -19,6 +19,7 @@ from typing import Any
 import torch
 import transformers
 from torch import Tensor
+from transformers.cache_utils import DynamicCache
 from transformers.utils import logging
 
 from logitherm.errors import BackendUnavailable, ModelError, PromptError, RecipeError
@@ -58,6 +59,7 @@ class TransformersModel:
         width = int(getattr(model.get_output_embeddings(), "out_features", config.vocab_size))
         self.vocabulary = Tokens(tokenizer, width, _ends(model, config, tokenizer, width))
         self._takes = signature(model.forward).parameters.keys()
+        self._looks_for_padding = config.pad_token_id is not None  # in ids that come without a mask, to warn of it
         self._anew = None if suits(model) else CallableModel(self._whole, self.vocabulary, name=self.name)
 
     @cached_property
@@ -69,6 +71,7 @@ class TransformersModel:
             digest.update(weights.detach().cpu().flatten().view(torch.uint8).numpy())
         return digest.hexdigest()
 
+    @torch.inference_mode()
     def prefill(self, rows: Sequence[Sequence[int]]) -> tuple[Tensor, Any]:
         """Next-token logits (rows, vocabulary) after the prompts, and the cache.
 
@@ -81,8 +84,10 @@ class TransformersModel:
             return self._anew.prefill(rows)
         longest = max(map(len, rows))
         padded = [[0] * (longest - len(row)) + list(row) for row in rows]
-        return self._read(padded, [len(row) for row in rows], KeyValues((), (0,) * len(rows)))
+        lengths, cache = [len(row) for row in rows], DynamicCache()
+        return self._read(padded, lengths, cache), KeyValues.closed(cache, lengths)
 
+    @torch.inference_mode()
     def step(self, ids: Sequence[int], cache: Any) -> tuple[Tensor, Any]:
         """Next-token logits (rows, vocabulary) after one more token a row, and the new cache.
 
@@ -90,39 +95,38 @@ class TransformersModel:
         """
         if self._anew:
             return self._anew.step(ids, cache)
-        lengths = [length + 1 for length in cache.lengths]
-        if self.context is not None and max(lengths) > self.context:
-            raise PromptError(f"{self.name} holds {self.context} tokens; a row would get {max(lengths)}")
-        return self._read([[token] for token in ids], lengths, cache)
+        longest = cache.columns + 1
+        if self.context is not None and longest > self.context:
+            raise PromptError(f"{self.name} holds {self.context} tokens; a row would get {longest}")
+        after, opened = cache.opened()
+        return self._read([[token] for token in ids], after.lengths, opened), after
 
-    def _read(self, ids: list[list[int]], lengths: list[int], past: KeyValues) -> tuple[Tensor, KeyValues]:
-        """Read some columns of ids, after which row i has lengths[i] tokens."""
-        columns = max(lengths)
-        place = torch.arange(columns) - (columns - torch.tensor(lengths))[:, None]  # in the row; below 0 is padding
-        cache = past.opened()
-        logits = self._forward(
-            input_ids=torch.tensor(ids),
-            attention_mask=(place >= 0).long(),
-            position_ids=place.clamp(min=0)[:, -len(ids[0]) :],
-            past_key_values=cache,
-        )
-        return logits, KeyValues.closed(cache, lengths)
+    def _read(self, ids: list[list[int]], lengths: Sequence[int], cache: DynamicCache) -> Tensor:
+        """Read some columns of ids, after which row i has lengths[i] tokens; logits of the last column."""
+        new, columns = len(ids[0]), max(lengths)
+        feed = {
+            "input_ids": torch.tensor(ids),
+            "position_ids": torch.tensor([[max(0, place) for place in range(n - new, n)] for n in lengths]),
+        }
+        if self._looks_for_padding or min(lengths) < columns:
+            feed["attention_mask"] = (torch.arange(columns) >= columns - torch.tensor(lengths)[:, None]).long()
+        return self._forward(feed, cache)
 
+    @torch.inference_mode()
     def _whole(self, ids: list[int]) -> Tensor:
         """Logits (vocabulary,) after a whole row, without a cache."""
-        return self._forward(input_ids=torch.tensor([ids]))[0]
+        return self._forward({"input_ids": torch.tensor([ids])})[0]
 
-    @torch.no_grad()
-    def _forward(self, past_key_values: Any = None, **tensors: Tensor) -> Tensor:
+    def _forward(self, tensors: dict[str, Tensor], cache: DynamicCache | None = None) -> Tensor:
         """Logits of the last column, (rows, vocabulary), in memory of their own."""
         feed: dict[str, Any] = {name: tensor.to(self.device) for name, tensor in tensors.items() if name in self._takes}
         if "logits_to_keep" in self._takes:  # or a long prompt would cost as many rows of logits as it has tokens
             feed["logits_to_keep"] = 1  # the last column, which is every row's last token
-        if past_key_values is not None:
-            feed["past_key_values"] = past_key_values
-        output = self._model(**feed, use_cache=past_key_values is not None, return_dict=True)
-        logits: Tensor = output.logits[:, -1].clone()
-        return logits.cpu() if self.device.type == "mps" else logits
+        if cache is not None:
+            feed["past_key_values"] = cache
+        logits: Tensor = self._model(**feed, use_cache=cache is not None, return_dict=True).logits
+        last = logits[:, -1].clone() if logits.shape[1] > 1 else logits[:, 0]  # the others are not kept alive
+        return last.cpu() if self.device.type == "mps" else last
 
 
 def _device(name: str) -> torch.device:
