@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint mutants figures bench bench-gpu clean
+.PHONY: demo test lint mutants figures bench bench-gpu draws clean
 
 demo: .venv/base
 	@$(BIN)/logitherm generate "Once upon a time there was a little girl who" --max-new-tokens 60 --seed 7 --echo
@@ -42,6 +42,10 @@ figures: .venv/dev
 # installed into .venv.
 bench: .venv/dev
 	$(BIN)/python -m benchmarks $(ARGS)
+
+# Ten million random draws by the kernel against float64; prints how many differ.
+draws: .venv/dev
+	$(BIN)/python -m tests.kernels.draws
 
 # Times one step on a graphics card; says so where there is none.
 bench-gpu: .venv/dev

@@ -25,8 +25,8 @@ from rich.table import Table
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 import logitherm as lt
+from logitherm.kernels.compiling import KERNELS
 from logitherm.model import Model
-from logitherm.plan import KERNELS
 
 RECIPE, PROMPT, TOKENS, TEXTS = "top_p(0.95)", "The cat slept on the mat", 100, 7
 SHAPES = {"GPT-2, 2 × 32, V = 50,257": (2, 32), "GPT-2, 4 × 256, V = 50,257": (4, 256), "Nutshell": None}
