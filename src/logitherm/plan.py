@@ -86,7 +86,9 @@ class Plan:
 
         For chains in which no rule changes logits but temperatures that are given.
         """
-        rows, told = float32_rows(logits) if self.kernel else None, self._told
+        if self.kernel is None:
+            return None
+        rows, told = float32_rows(logits), self._told
         if rows is None or told is None or (told[..., 0] > MIN_P).any() or not rows.size or len(rows) != len(state):
             return None
         if KERNELS.run is None:

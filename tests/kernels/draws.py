@@ -48,7 +48,7 @@ class Tally(NamedTuple):
 
 
 @njit(nogil=True)
-def drawn(row, us, rules, past, pairs, floats, doubles, ids, patched):  # type: ignore[no-untyped-def]
+def drawn(row, us, rules, past, pairs, floats, doubles, ids, patched):
     """The token for each u, −1 where the kernel leaves it to the plain rules, and how many took exact weights."""
     tokens, exact = np.empty(len(us), np.int64), 0
     for i in range(len(us)):

@@ -2,6 +2,7 @@
 
 import math
 import os
+import platform
 import subprocess
 import sys
 import threading
@@ -125,6 +126,31 @@ def test_random_draws_on_real_and_random_rows(gpt2, record_property):
     assert found.wrong == 0
     assert 0 < found.exact < 0.05 * found.draws
     assert found.asked < 0.001 * found.draws
+
+
+def test_a_processor_without_avx_512_draws_the_same(tmp_path):
+    """Compiled for another one: polynomials instead of tables, narrower registers, the same tokens."""
+    code = """
+import numpy as np
+from logitherm.kernels.cpu.lanes import looks_up
+from tests.kernels import draws
+from tests.kernels.test_cut import rows
+assert not looks_up()
+rng = np.random.default_rng(3)
+kinds = rows(3001, rng)
+del kinds["huge"]  # its penalties are for the plain rules
+lines = [*kinds.values(), rng.normal(size=20_000).astype(np.float32)]
+found = draws.total([draws.tally(recipe, line, rng, 500) for recipe in draws.RECIPES for line in lines])
+assert found.draws == 35_000 and found.wrong == 0 and found.asked < 2000, found
+"""
+    other = {
+        "NUMBA_CPU_NAME": "haswell",
+        "NUMBA_CPU_FEATURES": "+avx2,+avx,+fma,+sse4.2,+popcnt,+bmi,+bmi2",
+        "NUMBA_CACHE_DIR": str(tmp_path),
+    }
+    if platform.machine() not in ("x86_64", "AMD64"):
+        pytest.skip("Haswell is an x86-64 processor")
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=400, env={**os.environ, **other})
 
 
 def test_compiled_code_is_known_by_all_its_sources(tmp_path):
