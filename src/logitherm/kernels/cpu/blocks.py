@@ -11,13 +11,18 @@ from numba import types
 from numba.extending import intrinsic
 
 from logitherm.kernels.cpu.lanes import (
+    CHUNK,
     DOUBLE,
     FLOAT,
     INT16,
+    INT32,
+    INT64,
+    WIDTH,
     Lanes,
     over_arrays,
     over_chunks,
     pairwise,
+    splat,
     words,
 )
 from logitherm.kernels.cpu.weights import exact, rough
@@ -111,6 +116,36 @@ def rough_weights(x: Lanes, factor: Lanes, *scale: Lanes) -> Sequence[Lanes]:
 def rough_mass_above(x: Lanes, weight: Lanes, limit: Lanes) -> Sequence[Lanes]:
     """The sum of float32 weights whose logits are above the limit, roughly."""
     return [weight.where(x > limit, 0.0)]
+
+
+@intrinsic
+def squeeze(typingctx: Any, ids: Any, n: Any, first: Any, low: Any, high: Any) -> Any:
+    """Write the ids of a chunk's tokens whose bits are set, from ids[n] on: one instruction of AVX-512 for sixteen.
+
+    first: the id of the chunk's first token. low, high: two words of bits. Returns n and how many there were.
+    Up to fifteen entries behind them are written as well, with nothing in them.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        array, count, first, *words = arguments
+        pointer = context.make_array(signature.args[0])(context, builder, value=array).data
+        vector, mask = ir.VectorType(INT32, WIDTH), ir.VectorType(ir.IntType(1), WIDTH)
+        kind = ir.FunctionType(vector, [vector, vector, mask])
+        name = "llvm.x86.avx512.mask.compress.v16i32"
+        compress = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
+        begin = splat(builder, builder.trunc(first, INT32)).value
+        for part in range(CHUNK // WIDTH):
+            word = builder.lshr(words[part // 4], ir.Constant(INT64, WIDTH * (part % 4)))
+            chosen = builder.trunc(word, INT16)
+            steps = ir.Constant(vector, [ir.Constant(INT32, WIDTH * part + lane) for lane in range(WIDTH)])
+            every = builder.add(begin, steps)
+            found = builder.call(compress, [every, every, builder.bitcast(chosen, mask)])
+            written = builder.store(found, builder.bitcast(builder.gep(pointer, [count]), vector.as_pointer()))
+            written.align = 4
+            count = builder.add(count, builder.zext(builder.ctpop(chosen), INT64))
+        return count
+
+    return types.int64(ids, types.int64, types.int64, types.uint64, types.uint64), generate
 
 
 @intrinsic

@@ -21,7 +21,7 @@ from logitherm.kernels.cpu.blocks import (
 from logitherm.kernels.cpu.candidates import crossing, smallest
 from logitherm.kernels.cpu.edits import amend, weigh_listed
 from logitherm.kernels.cpu.lanes import CHUNK, WIDTH
-from logitherm.kernels.cpu.rows import EXACT_SUM, OVERFULL, ROUGH_SUM, drift, listed
+from logitherm.kernels.cpu.rows import EXACT_SUM, OVERFULL, ROUGH_SUM, drift, fetch, listed, listed_all
 from logitherm.kernels.cpu.weights import JIT, LOWEST, NONE
 
 SAMPLES = 24
@@ -97,13 +97,14 @@ def part(row, work, chunks, low, high, fast, slow, exact):
         mass, over, over0, over1, within0, within1 = exact_parted(work.tail, 0, (low, high, *slow))
         work.sums[full] = over
         total, above, kept = total + mass, above + over, kept + bits(over0) + bits(over1)
-        n = listed(work.tail, 0, full * CHUNK, within0, within1, work.values, work.ids, n)
+        n = listed(full * CHUNK, within0, within1, work.ids, n)
+    fetch(row, work.ids, n, work.values)
     return total, above, kept, n
 
 
 @njit(**JIT)
 def _part_roughly(row, work, full, low, high, fast):
-    maxima, sums, values, ids = work.maxima, work.sums, work.values, work.ids
+    maxima, sums, ids = work.maxima, work.sums, work.ids
     total, above, kept, n, room = 0.0, 0.0, 0, 0, len(ids) - 2 * CHUNK
     for chunk in range(full):
         begin = chunk * CHUNK
@@ -114,7 +115,7 @@ def _part_roughly(row, work, full, low, high, fast):
         mass, over, over0, over1, within0, within1 = rough_parted(row, begin, (low, high, *fast))
         sums[chunk] = over
         total, above, kept = total + mass, above + over, kept + bits(over0) + bits(over1)
-        n = listed(row, begin, begin, within0, within1, values, ids, n)
+        n = listed_all(begin, within0, within1, ids, n)
         if n > room:
             return total, above, kept, OVERFULL
     return total, above, kept, n
@@ -122,7 +123,7 @@ def _part_roughly(row, work, full, low, high, fast):
 
 @njit(**JIT)
 def _part_exactly(row, work, full, low, high, slow):
-    maxima, sums, values, ids = work.maxima, work.sums, work.values, work.ids
+    maxima, sums, ids = work.maxima, work.sums, work.ids
     total, above, kept, n, room = 0.0, 0.0, 0, 0, len(ids) - 2 * CHUNK
     for chunk in range(full):
         begin = chunk * CHUNK
@@ -133,7 +134,7 @@ def _part_exactly(row, work, full, low, high, slow):
         mass, over, over0, over1, within0, within1 = exact_parted(row, begin, (low, high, *slow))
         sums[chunk] = over
         total, above, kept = total + mass, above + over, kept + bits(over0) + bits(over1)
-        n = listed(row, begin, begin, within0, within1, values, ids, n)
+        n = listed_all(begin, within0, within1, ids, n)
         if n > room:
             return total, above, kept, OVERFULL
     return total, above, kept, n

@@ -17,8 +17,9 @@ from logitherm.kernels.cpu.blocks import (
     lowest_bit,
     rough_parted,
     rough_sum,
+    squeeze,
 )
-from logitherm.kernels.cpu.lanes import CHUNK
+from logitherm.kernels.cpu.lanes import CHUNK, looks_up
 from logitherm.kernels.cpu.weights import JIT, NONE, ROUGH
 
 ADDITION = 6e-8
@@ -26,6 +27,9 @@ ADDITION = 6e-8
 
 ROUGH_SUM = ROUGH + 3 * ADDITION
 """Bounds the relative error of a chunk's rough sum: the weights' own, and three additions one after another."""
+
+SQUEEZES = looks_up()
+"""Whether the processor writes the chosen of sixteen side by side."""
 
 OVERFULL = -2
 """The number of candidates that a workspace has no room for."""
@@ -133,32 +137,44 @@ def gather(row, tail, maxima, chunks, least, values, ids):
                 word &= word - np.uint64(1)
                 if chunk < full:
                     low, high = at_least(row, chunk * CHUNK, (least,))
-                    found = listed(row, chunk * CHUNK, chunk * CHUNK, low, high, values, ids, found)
+                    found = listed(chunk * CHUNK, low, high, ids, found)
                 if found > room:
                     return OVERFULL
     if full < chunks and maxima[full] >= least:
         low, high = at_least(tail, 0, (least,))
-        found = listed(tail, 0, full * CHUNK, low, high, values, ids, found)
+        found = listed(full * CHUNK, low, high, ids, found)
+    fetch(row, ids, found, values)
     return found
 
 
 @njit(**JIT)
-def listed(here, begin, first, low, high, values, ids, n):
+def listed(first, low, high, ids, n):
     """Append the tokens of a chunk whose bits are set to n candidates; returns how many there are then.
 
-    here, begin: where the chunk's logits lie. first: the id of its first token.
+    first: the id of the chunk's first token.
     """
     while low:
-        place = lowest_bit(low)
+        ids[n] = first + lowest_bit(low)
         low &= low - np.uint64(1)
-        values[n], ids[n] = here[begin + place], first + place
         n += 1
     while high:
-        place = 64 + lowest_bit(high)
+        ids[n] = first + 64 + lowest_bit(high)
         high &= high - np.uint64(1)
-        values[n], ids[n] = here[begin + place], first + place
         n += 1
     return n
+
+
+@njit(**JIT)
+def listed_all(first, low, high, ids, n):
+    """The same where most chunks hold some: one by one, the processor would guess wrong in nearly each of them."""
+    return squeeze(ids, n, first, low, high) if SQUEEZES else listed(first, low, high, ids, n)
+
+
+@njit(**JIT)
+def fetch(row, ids, n, values):
+    """The logits of n candidates."""
+    for j in range(n):
+        values[j] = row[ids[j]]
 
 
 @njit(**JIT)
