@@ -128,11 +128,14 @@ class Plan:
 def float32_rows(logits: Any) -> np.ndarray | None:
     """The logits as float32 rows, without a copy where they are; None if they are of another kind, shape or device."""
     if not isinstance(logits, np.ndarray):
-        if not is_torch(logits) or logits.device.type != "cpu" or logits.element_size() > 4:
+        if not is_torch(logits):
             return None
-        if not logits.is_floating_point():
-            return None
-        logits = logits.detach().float().contiguous().numpy()
+        try:
+            logits = logits.numpy()  # one call for what a model gives; it refuses bfloat16, gradients and other devices
+        except (TypeError, RuntimeError):
+            if logits.device.type != "cpu" or not logits.is_floating_point() or logits.element_size() > 4:
+                return None
+            logits = logits.detach().float().numpy()
     if logits.ndim != 2 or logits.dtype not in READ:
         return None
     rows: np.ndarray = logits

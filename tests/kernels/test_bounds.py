@@ -46,7 +46,7 @@ def block(function, x, out, constants):
 
 @njit
 def unedited():
-    return np.empty(0, np.int64), np.empty(0, np.float32), np.empty(0), np.empty(0)
+    return np.empty(0, np.int32), np.empty(0, np.float32), np.empty(0), np.empty(0)
 
 
 @njit

@@ -131,6 +131,7 @@ def test_random_draws_on_real_and_random_rows(gpt2, record_property):
 def test_a_processor_without_avx_512_draws_the_same(tmp_path):
     """Compiled for another one: polynomials instead of tables, narrower registers, the same tokens."""
     code = """
+import sys
 import numpy as np
 from logitherm.kernels.cpu.lanes import looks_up
 from tests.kernels import draws
@@ -142,6 +143,17 @@ del kinds["huge"]  # its penalties are for the plain rules
 lines = [*kinds.values(), rng.normal(size=20_000).astype(np.float32)]
 found = draws.total([draws.tally(recipe, line, rng, 500) for recipe in draws.RECIPES for line in lines])
 assert found.draws == 35_000 and found.wrong == 0 and found.asked < 2000, found
+
+# What does not count who refers to an array must not return one: it would be freed twice.
+from numba import types
+from numba.core.dispatcher import Dispatcher
+compiled = {f for module in list(sys.modules.values()) if module.__name__.startswith("logitherm.kernels.cpu")
+            for f in vars(module).values() if isinstance(f, Dispatcher)}
+def arrays(kind):
+    return isinstance(kind, types.Array) or any(map(arrays, getattr(kind, "types", ())))
+uncounted = [f for f in compiled if f.targetoptions.get("_nrt") is False and f.nopython_signatures]
+assert len(uncounted) > 30
+assert [f.__name__ for f in uncounted for s in f.nopython_signatures if arrays(s.return_type)] == []
 """
     other = {
         "NUMBA_CPU_NAME": "haswell",

@@ -69,9 +69,9 @@ class Kernels:
         given:   its arguments before the workspace; rows first, and rows are the first axis of all but told and pairs.
         answers: its arguments after the workspace.
         """
-        rows = len(given[0])
-        if self.threads == 1 or rows == 1:
+        if self.threads == 1:
             return self._draw(given, answers)
+        rows = len(given[0])
         told, pairs = given[1], given[2]
         blocks = []
         for ids in np.array_split(np.arange(rows), min(self.threads, rows)):
@@ -82,12 +82,9 @@ class Kernels:
         return max(came) if max(came) >= 0 else min(came)
 
     def _draw(self, given: Sequence[np.ndarray], answers: Sequence[np.ndarray]) -> int:
-        assert self.draws is not None
         size = given[0].shape[1]
-        came = self.draws(*given, *self.workspace(size), *answers)
-        if came == NARROW:
-            came = self.draws(*given, *self.workspace(size, wide=True), *answers)
-        return came
+        came = self.draws(*given, *self.workspace(size), *answers)  # type: ignore[misc]
+        return self.draws(*given, *self.workspace(size, True), *answers) if came == NARROW else came  # type: ignore[misc]
 
     def _started(self) -> ThreadPoolExecutor:
         with self._lock:

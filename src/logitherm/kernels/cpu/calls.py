@@ -16,7 +16,7 @@ from logitherm.kernels.cpu.edits import heads, patch
 from logitherm.kernels.cpu.first import read_and_measure, read_and_weigh
 from logitherm.kernels.cpu.heats import COLDEST, leading, measurable
 from logitherm.kernels.cpu.rows import read
-from logitherm.kernels.cpu.weights import JIT, NONE
+from logitherm.kernels.cpu.weights import JIT, NONE, OWNING
 from logitherm.kernels.cpu.workspace import divided
 
 
@@ -63,7 +63,7 @@ OUTCOME = types.Tuple(
 
 
 def _compile_run(stamp: str) -> Any:
-    @njit(OUTCOME(ROW, types.float64, RULES, COUNTS, types.int64, PAIRS, *MEMORY, types.boolean), cache=True, **JIT)
+    @njit(OUTCOME(ROW, types.float64, RULES, COUNTS, types.int64, PAIRS, *MEMORY, types.boolean), cache=True, **OWNING)
     def run(row, u, rules, past, begun, pairs, floats, doubles, ids, patched, exact):
         """One row through a run of rules, and its draw.
 
@@ -81,9 +81,9 @@ def _compile_run(stamp: str) -> Any:
             if not told:
                 return ASK, -1, 0.0, 0, NONE, 1.0, exact
             row, rules = patched, rules[head:]
+            work = divided(row.shape[0], floats, doubles, ids, edited[:n], rounded, true, np.empty(len(true)))
         else:
-            edited, rounded, true, n = np.empty(0, np.int64), np.empty(0, np.float32), np.empty(0), 0
-        work = divided(row.shape[0], floats, doubles, ids, edited[:n], rounded, true, np.empty(len(true)))
+            work = divided(row.shape[0], floats, doubles, ids, ids[:0], floats[:0], doubles[:0], doubles[:0])
         top, chunks, sound, seen = look(row, rules, work, exact)
         if not sound or top == NONE:
             return SPOILED, -1, 0.0, 0, NONE, 1.0, exact
@@ -103,7 +103,7 @@ def _compile_draws(stamp: str) -> Any:
     arrays = [ROWS, TOLD, PAIRS, SEEDS, COUNTS, COUNTS, types.int64[:, ::1], types.int64[::1]]
     answers = [types.int64[::1], types.float64[::1], types.int64[::1]]
 
-    @njit(types.int64(*arrays, *MEMORY, *answers), cache=True, **JIT)
+    @njit(types.int64(*arrays, *MEMORY, *answers), cache=True, **OWNING)
     def draws(
         rows,
         told,

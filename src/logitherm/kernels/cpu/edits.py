@@ -16,7 +16,7 @@ from logitherm.kernels.codes import FREQUENCY, LISTED, OFF, PRESENCE, REPETITION
 from logitherm.kernels.cpu.candidates import weigh_candidates
 from logitherm.kernels.cpu.lanes import CHUNK, DOUBLE, FLOAT, WIDTH, Lanes, over_arrays
 from logitherm.kernels.cpu.rows import count
-from logitherm.kernels.cpu.weights import JIT, LOWEST, NONE, exact
+from logitherm.kernels.cpu.weights import JIT, LOWEST, NONE, OWNING, exact
 
 KNUTH = np.int64(2654435761)
 """2³² over the golden ratio, which spreads neighbours in a hash table (Knuth, volume 3, section 6.4)."""
@@ -41,7 +41,7 @@ def heads(rules):
     return place if some else 0
 
 
-@njit(**JIT)
+@njit(**OWNING)
 def patch(rules, row, past, begun, pairs, patched):
     """The row after some rules, in `patched`.
 
@@ -54,7 +54,7 @@ def patch(rules, row, past, begun, pairs, patched):
     length = 1
     while length < 2 * most + 2:
         length *= 2
-    table, ids = np.full(length, -1, np.int32), np.empty(most, np.int64)
+    table, ids = np.full(length, -1, np.int32), np.empty(most, np.int32)
     seen, drawn, n, told = np.zeros(most, np.int64), np.zeros(most, np.int64), 0, True
     for j in range(len(past)):
         if past[j] < size:
@@ -64,7 +64,7 @@ def patch(rules, row, past, begun, pairs, patched):
             drawn[e] += j >= begun
     for j in range(len(pairs)):
         if pairs[j, 0] >= size:
-            return np.empty(0, np.int64), np.empty(0, np.float32), np.empty(0), 0, False
+            return np.empty(0, np.int32), np.empty(0, np.float32), np.empty(0), 0, False
         n = max(n, _place(table, ids, np.int64(pairs[j, 0]), n) + 1)
     values = np.empty(n)
     for e in range(n):
@@ -112,7 +112,7 @@ def _penalised(kind, penalty, seen, drawn, values):
             values[e] -= penalty
 
 
-@njit(**JIT)
+@njit(**OWNING)
 def _listed(pairs, table, ids, n, values):
     """Add what stands in a list; a token that stands twice gets the sum."""
     amounts = np.zeros(n)

@@ -55,11 +55,13 @@ def guess(row, maxima, chunks, top, t, p, fast, values, weights):
     n = maxima.shape[0]
     stride, each = chunks // SAMPLES, np.float32(chunks / SAMPLES)
     rough_weights((maxima, weights), n // WIDTH, (np.float32(1.0), *fast))
-    values[:n] = maxima
+    for j in range(n):
+        values[j] = maxima[j]
     for sample in range(SAMPLES):
         chunk = min(stride // 2 + sample * stride, row.shape[0] // CHUNK - 1)  # the last one may be unfinished
         begin = chunk * CHUNK
-        values[n : n + CHUNK] = row[begin : begin + CHUNK]
+        for j in range(CHUNK):
+            values[n + j] = row[begin + j]
         rough_weights((values[n : n + CHUNK], weights[n : n + CHUNK]), CHUNK // WIDTH, (each, *fast))
         word, rest = at_least(values, n, (maxima[chunk],))  # its maximum is there already
         place = lowest_bit(word) if word else 64 + lowest_bit(rest)

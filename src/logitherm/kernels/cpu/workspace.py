@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 
 from logitherm.kernels.cpu.lanes import CHUNK
-from logitherm.kernels.cpu.weights import JIT
+from logitherm.kernels.cpu.weights import JIT, OWNING
 
 
 class Work(NamedTuple):
@@ -55,7 +55,7 @@ def _chunks(size):
     return CHUNK * (size // CHUNK // CHUNK + 1)
 
 
-@njit(**JIT)
+@njit(**OWNING)
 def divided(size, floats, doubles, ids, edited, rounded, true, more):
     """The parts of a workspace for rows of `size` tokens."""
     chunks, room = _chunks(size), len(ids)
