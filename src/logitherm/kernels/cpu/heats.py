@@ -49,8 +49,8 @@ def exact_heat(kind, now, row, work, chunks, top, t, n, slow):
 
 @njit(**JIT)
 def rough_heat(kind, now, row, work, chunks, top, t):
-    """The same of the whole row after `first.read_and_measure`, and a bound on its relative error: infinite where float32
-    cannot serve.
+    """The same of the whole row after `first.read_and_measure`, and a bound on its relative error; none holds (inf)
+    where float32 cannot serve.
     """
     if now[OF] > 0.0:
         t = 1.0
