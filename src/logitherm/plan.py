@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 
 from logitherm.arrays import is_torch
-from logitherm.kernels.codes import DRAWN, FINE, FULL, MIN_P, REPETITION
+from logitherm.kernels.codes import DRAWN, FINE, FULL, REPETITION
 from logitherm.kernels.compiling import KERNELS
 from logitherm.kernels.gpu.entry import CARDS
 from logitherm.ragged import Ragged
 from logitherm.rules import Rule
 from logitherm.state import State
-from logitherm.told import covered, pairs, told_alike, told_apart
+from logitherm.told import covered, covered_by_cuts, pairs, told_alike, told_apart
 
 VARIABLE = "LOGITHERM_PLAN"
 """Set to "plain" it switches all kernels off."""
@@ -35,14 +35,20 @@ Drawn = tuple[np.ndarray, np.ndarray, Ragged]
 
 @dataclass(frozen=True)
 class Plan:
-    """How a chain of rules is run. Prints as one line for each kernel, or rule without one."""
+    """How a chain of rules is run in `Sampler.step` or in `Sampler.apply`. Prints as one line, or one for each rule.
+
+    rules: the chain.
+    verb:  "step" or "apply".
+    """
 
     rules: tuple[Rule, ...]
+    verb: str = "step"
 
     @cached_property
     def kernel(self) -> str | None:
-        """The kernel that takes a whole step, or None."""
-        return "cut" if not self._plain and covered(self.rules) else None
+        """The kernel that takes the whole chain, or None."""
+        covers = covered(self.rules) if self.verb == "step" else covered_by_cuts(self.rules)
+        return "cut" if covers and not self._plain else None
 
     @cached_property
     def _plain(self) -> bool:
@@ -82,23 +88,20 @@ class Plan:
         return tokens, log_ps, history.extended(lengths) if came == DRAWN else history.append([tokens[:, None]])
 
     def cuts(self, logits: Any, state: State) -> np.ndarray | None:
-        """(rows,) float32, the lowest logit that each row keeps, by the kernel; None where the plain bodies are to.
-
-        For chains in which no rule changes logits but temperatures that are given.
-        """
-        if self.kernel is None:
-            return None
-        rows, told = float32_rows(logits), self._told
-        if rows is None or told is None or (told[..., 0] > MIN_P).any() or not rows.size or len(rows) != len(state):
+        """(rows,) float32, the lowest logit that each row keeps, by the kernel; None where the plain bodies are to."""
+        rows = float32_rows(logits) if self.kernel else None
+        if rows is None or not rows.size or len(rows) != len(state):
             return None
         if KERNELS.run is None:
             KERNELS.ask(rows.shape[1])
             return None
+        told = told_apart(self.rules, state) if self._told is None else self._told
         cuts = np.empty(len(rows), np.float32)
         for i, row in enumerate(rows):
+            own = told[i if len(told) > 1 else 0]
             for wide in (False, True):
                 memory = KERNELS.workspace(rows.shape[1], wide)
-                found = KERNELS.run(row, 0.5, told[0], NOTHING, 0, self._pairs, *memory, False)
+                found = KERNELS.run(row, 0.5, own, NOTHING, 0, self._pairs, *memory, False)
                 if found[0] != FULL:
                     break
             if found[0] != FINE:

@@ -116,13 +116,22 @@ class Sampler:
             raise LogitsError(f"tokens must be ids in [0, {raw.shape[1]}); got {tokens!r}")
         return self._learn(chosen.astype(np.int64), state, _Known(self, raw, state))
 
-    def plan(self) -> Plan:
-        """Which kernel runs which rules when this chain takes a step; print it."""
-        return self._plan
+    def plan(self, verb: str = "step") -> Plan:
+        """Which kernel runs which rules; print it.
+
+        verb: "step" or "apply": what is asked of the chain. Raises RecipeError if it is another word.
+        """
+        if verb not in ("step", "apply"):
+            raise RecipeError(f'verb must be "step" or "apply"; got {verb!r}')
+        return self._plan if verb == "step" else self._plan_of_apply
 
     @cached_property
     def _plan(self) -> Plan:
         return Plan(self.rules)
+
+    @cached_property
+    def _plan_of_apply(self) -> Plan:
+        return Plan(self.rules, "apply")
 
     def stages(self, logits: Array, state: State) -> Iterator[tuple[Rule, Array, Array, At]]:
         """Each rule in turn with the logits it receives, the logits it gives, and what it could look at."""
@@ -160,7 +169,7 @@ class Sampler:
 
     def _final(self, raw: Array, logits: Array, state: State) -> Array:
         """The logits after the chain: where a kernel knows what stays, only the temperatures are left to do."""
-        cuts = self._plan.cuts(logits, state)
+        cuts = self._plan_of_apply.cuts(logits, state)
         if cuts is None:
             return self._shape(raw, state)
         final = keep(raw, raw >= like(cuts, raw)[:, None])

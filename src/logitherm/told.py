@@ -137,6 +137,11 @@ def covered(rules: Sequence[Rule]) -> bool:
     )
 
 
+def covered_by_cuts(rules: Sequence[Rule]) -> bool:
+    """Whether what stays of a row says all about a chain but the temperatures, which are given."""
+    return all(type(rule) in CUT and type(rule) not in DYNAMIC for rule in rules)
+
+
 def told_alike(rules: Sequence[Rule]) -> np.ndarray | None:
     """The rules as a kernel reads them, (1, rules, ENTRY) without those that are off; None if rows may differ."""
     if any(isinstance(v, Schedule) for rule in rules for v in vars(rule).values()) or any(r.per_row() for r in rules):

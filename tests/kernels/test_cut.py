@@ -40,6 +40,8 @@ RECIPES = [
     "top_k(100) | top_k(20) | top_p(0.99) | min_p(0.01)",
     "top_p(0.5) | top_k(5)",
     "min_p(0.2) | temperature(2.0) | top_k(9)",
+    "dynamic_temperature(0.7) | dynatemp(0.5, 1.5) | top_p(0.9)",
+    "temperature(30.0) | edt(0.8, 1.0) | dynatemp(0.3, 0.9)",
 ]
 SIZES = [1, 7, 100, 1000, 5003, 6021, 50257]
 EDGES = [0.0, 1 - 2**-53]
@@ -234,8 +236,9 @@ def test_apply_is_the_same_to_the_last_bit_with_and_without_kernels(monkeypatch)
         for recipe in RECIPES:
             sampler = parse(recipe)
             state = sampler.start([[]] * len(logits), seed=4)
-            given = (sampler.plan().cuts(logits, state) is None) == any(name in recipe for name in ("dyna", "edt"))
-            assert given, recipe
+            plan = sampler.plan("apply")
+            assert (plan.kernel is None) == any(name in recipe for name in ("dyna", "edt")), recipe
+            assert (plan.cuts(logits, state) is None) == (plan.kernel is None), recipe
             found = sampler.apply(logits, state)
             same = sampler.apply(torch.from_numpy(logits), state).numpy()
             monkeypatch.setenv(VARIABLE, "plain")
@@ -316,6 +319,9 @@ def test_the_plan_takes_what_it_can_and_leaves_the_rest(monkeypatch):
         assert parse(other).plan().kernel is None
         assert parse(other).plan().draw(row, parse(other).start([[]], seed=1)) is None
     assert str(sampler.plan()) == "cut    <- temperature(0.8) | top_p(0.9)  (compiled)"
+    assert str(parse("edt(0.8, 1.0)").plan("apply")) == "plain  <- edt(0.8, 1.0)"
+    with pytest.raises(RecipeError, match="verb must be"):
+        sampler.plan("draw")
     assert str(parse("top_k(3) | ban([1])").plan()) == "plain  <- top_k(3)\nplain  <- ban([1])"
     monkeypatch.setenv(VARIABLE, "plain")
     off = parse(str(sampler)).plan()

@@ -117,8 +117,9 @@ def attempt(row, u, rules, work, top, chunks, seen, bracket, exact):
             own, off = now[0], 0.0
             if kind != TEMPERATURE and slip > 0.0:
                 return nothing, bracket
-            if kind != TEMPERATURE and seen == MEASURED and n < 0 and able and not exact:
+            if kind != TEMPERATURE and seen == MEASURED and not exact:
                 own, off = rough_heat(kind, now, row, work, chunks, top, t)
+                seen = NOT_YET  # it is of the first dynamic rule alone
             elif kind != TEMPERATURE:
                 own = exact_heat(kind, now, row, work, chunks, top, t, n, slow)
             if off > 0.0 and (off > FARTHEST_SLIP or own <= 2.0 * COLDEST):

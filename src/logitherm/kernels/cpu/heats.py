@@ -49,9 +49,13 @@ def exact_heat(kind, now, row, work, chunks, top, t, n, slow):
 
 @njit(**JIT)
 def rough_heat(kind, now, row, work, chunks, top, t):
-    """The same of the whole row after `first.read_and_measure`, and a bound on its relative error."""
+    """The same of the whole row after `first.read_and_measure`, and a bound on its relative error; none holds (inf)
+    where float32 cannot serve.
+    """
     if now[OF] > 0.0:
         t = 1.0
+    if not scales(top, t)[2]:
+        return 1.0, np.inf
     entropy, most, doubt, off = first.entropy(top, t, work.maxima, work.sums, work.gaps)
     n = how_many(kind, now, row, work, chunks)
     own = heat(kind, now, entropy, most, 0.0, n)
