@@ -82,7 +82,7 @@ class Plan:
             state.seed, state.prompt, history.lengths, history.arrays[0], written.lengths,
         )  # fmt: skip
         with written.lock:
-            came = KERNELS.draw(given, (tokens, log_ps, lengths))
+            came = KERNELS.draw(given, tokens, log_ps, lengths)
         if came >= 0:
             return None
         return tokens, log_ps, history.extended(lengths) if came == DRAWN else history.append([tokens[:, None]])

@@ -32,6 +32,8 @@ class Ragged:
     written: how far the buffers are written, by this value or by others, and the lock under which that may change.
     """
 
+    __slots__ = ("arrays", "axis", "lengths", "written")
+
     def __init__(
         self, arrays: Sequence[np.ndarray], lengths: Any, axis: int = 1, written: Written | None = None
     ) -> None:
@@ -48,7 +50,7 @@ class Ragged:
         """
         grown = object.__new__(type(self))
         lengths.flags.writeable = False
-        grown.__dict__.update(self.__dict__, lengths=lengths)
+        grown.arrays, grown.lengths, grown.axis, grown.written = self.arrays, lengths, self.axis, self.written
         return grown
 
     @property

@@ -319,7 +319,7 @@ def test_the_plan_takes_what_it_can_and_leaves_the_rest(monkeypatch):
         assert parse(other).plan().kernel is None
         assert parse(other).plan().draw(row, parse(other).start([[]], seed=1)) is None
     assert str(sampler.plan()) == "cut    <- temperature(0.8) | top_p(0.9)  (compiled)"
-    assert str(parse("edt(0.8, 1.0)").plan("apply")) == "plain  <- edt(0.8, 1.0)"
+    assert str(parse("edt(0.8, 1.0)").plan("apply")) == "plain  <- edt(0.8, theta=1.0)"
     with pytest.raises(RecipeError, match="verb must be"):
         sampler.plan("draw")
     assert str(parse("top_k(3) | ban([1])").plan()) == "plain  <- top_k(3)\nplain  <- ban([1])"

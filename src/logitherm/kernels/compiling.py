@@ -63,14 +63,14 @@ class Kernels:
         else:
             self._memory, self.run, self.draws = workspace.memory, calls.run, calls.draws
 
-    def draw(self, given: Sequence[np.ndarray], answers: Sequence[np.ndarray]) -> int:
+    def draw(self, given: Sequence[np.ndarray], *answers: np.ndarray) -> int:
         """`draws` on all rows: one after another, or in blocks beside each other if `threads` says so.
 
         given:   its arguments before the workspace; rows first, and rows are the first axis of all but told and pairs.
         answers: its arguments after the workspace.
         """
         if self.threads == 1:
-            return self._draw(given, answers)
+            return self._block(given, answers)
         rows = len(given[0])
         told, pairs = given[1], given[2]
         blocks = []
@@ -78,10 +78,10 @@ class Kernels:
             block = slice(ids[0], ids[-1] + 1)
             own = [given[0][block], told if len(told) == 1 else told[block], pairs, *(x[block] for x in given[3:])]
             blocks.append((own, [x[block] for x in answers]))
-        came = list(self._started().map(lambda block: self._draw(*block), blocks))
-        return max(came) if max(came) >= 0 else min(came)
+        each = list(self._started().map(lambda block: self._block(*block), blocks))
+        return max(each) if max(each) >= 0 else min(each)
 
-    def _draw(self, given: Sequence[np.ndarray], answers: Sequence[np.ndarray]) -> int:
+    def _block(self, given: Sequence[np.ndarray], answers: Sequence[np.ndarray]) -> int:
         size = given[0].shape[1]
         came = self.draws(*given, *self.workspace(size), *answers)  # type: ignore[misc]
         return self.draws(*given, *self.workspace(size, True), *answers) if came == NARROW else came  # type: ignore[misc]
