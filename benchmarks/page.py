@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from benchmarks import end_to_end as texts
-from benchmarks.cases import FIRST, Key
+from benchmarks.cases import FINAL, FIRST, Key
 from benchmarks.in_situ import FORWARD
 from benchmarks.one_step import (
     FLOOR,
@@ -20,13 +20,13 @@ from benchmarks.one_step import (
     THEIRS_TWO,
     TORCH,
 )
-from benchmarks.recipes import TOP_P
+from benchmarks.recipes import RECIPES, TOP_P
 from benchmarks.rows import GPT2_SIZE, KINDS
 from benchmarks.shapes import SMALL
 from benchmarks.store import Store
-from benchmarks.targets import HEADS, Results, targets, theirs
+from benchmarks.targets import HEADS, PROMISED, Results, targets, theirs
 from benchmarks.turns import Found
-from benchmarks.words import CHECKED, CLOCKS, PEERS, SHARE, TARGETS
+from benchmarks.words import CHECKED, CLOCKS, PEERS, PROFILE, SHARE, TARGETS
 
 
 def page(results: Results, store: Store) -> str:
@@ -40,6 +40,7 @@ def page(results: Results, store: Store) -> str:
         _score(results),
         _targets(results),
     ]
+    parts += _titled("Where the time of a step goes", _profile(results))
     there = {key[3] for key, _ in _of(results, "hot")}
     kinds = [f"- *{kind}*: {what}." for kind, what in KINDS.items() if kind in there]
     parts += [PEERS, *kinds, CHECKED, _absent(results)]
@@ -106,6 +107,21 @@ def _score(results: Results) -> str:
     all_of_them = list(targets(results))
     met = sum(target.verdict == "met" for target in all_of_them)
     return f"{met} of {len(all_of_them)} are met."
+
+
+def _profile(results: Results) -> str:
+    """What a step is made of, beside what the target about transformers leaves it."""
+    rows = []
+    for recipe in RECIPES:
+        for kind in FINAL:
+            if found := results.get(("hot", FIRST, 1, kind, recipe.text)):
+                step, kernel, floor = (found[name]["median"] for name in (STEP, KERNEL, FLOOR))
+                bound = PROMISED.get((recipe.text, kind), PROMISED.get((recipe.text, ""), 0))
+                allowed = f"{theirs(found) / bound:.1f}" if bound else "–"
+                cells = [f"{micros:.1f}" for micros in (step, floor, kernel - floor, step - kernel)]
+                rows.append([code(recipe.text), kind, *cells, allowed])
+    heads = ["recipe", "rows", "`Sampler.step`", "np.max", "rest of the kernel", "Python around it", "target allows"]
+    return PROFILE + "\n\n" + table(heads, rows) if rows else ""
 
 
 def _absent(results: Results) -> str:

@@ -13,6 +13,13 @@ How many times faster than somebody else, or how many times the floor; one row o
 is the worse of peaked and flat rows where one is not named. A target is met if `Sampler.step` meets it, which is what a
 loop calls; those about `np.max` and memory are about the kernel. What is missed stays on the page."""
 
+PROFILE = """\
+One row of 128,256 logits, hot. np.max is what looking at every logit once takes where four rows, 2 MB, do not stay in
+the cache of one core. The rest of the kernel is exponentials, sums and the draw. Python is the call, the checks, and
+the new `State` and `Step`. The last column is what transformers takes, divided by the target: for top_k and min_p it is
+little more than np.max alone. Step and kernel are timed with other random numbers, so that under a dynamic temperature
+the passes in float64 fall on other calls."""
+
 PEERS = """\
 ## Who was timed, on what
 
