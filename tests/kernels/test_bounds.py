@@ -108,6 +108,18 @@ def test_the_rough_entropy_is_within_its_own_bound(record_property):
     assert widest < 1e-4  # a bound that says nothing would hold, too
 
 
+def test_a_chunk_far_below_the_others_does_no_harm():
+    """Its sums are so small that no float64 would hold them on the scale of the row."""
+    for deep in (-450.0, -620.0, -640.0, -690.0, -2000.0):
+        row = np.full(1024, -3000.0, np.float32)
+        row[:100] = np.linspace(-3, 0, 100)
+        row[200] = deep
+        found, _, doubt, _ = measured(row, 1.0, *memory(len(row)))
+        w = np.exp(row[:100].astype(np.float64))
+        true = math.log(w.sum()) - (w * row[:100]).sum() / w.sum()
+        assert abs(found - true) <= doubt < 1e-5, deep
+
+
 def test_shares_drift_with_the_temperature_by_no_more_than_stated(record_property):
     """Upper sets, lower sets, sets in token order and sets at random, whatever the row."""
     rng = np.random.default_rng(3)

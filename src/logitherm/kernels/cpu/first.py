@@ -19,10 +19,14 @@ from numba import njit, types
 from logitherm.kernels.cpu.blocks import largest
 from logitherm.kernels.cpu.lanes import CHUNK, DOUBLE, FLOAT, WIDTH, Lanes, over_arrays, over_chunks, pairwise
 from logitherm.kernels.cpu.rows import ADDITION, EXACT_SUM, ROUGH_SUM, read_rest
-from logitherm.kernels.cpu.weights import FARTHEST, JIT, LOG2E, NONE, PART, ROUGH, SHIFT32, SHIFT64, rough
+from logitherm.kernels.cpu.weights import JIT, LOG2E, NONE, PART, ROUGH, SHIFT32, SHIFT64, rough
 
 REACH = 120.0
 """Below 2^−REACH of a chunk's largest weight, weights count as that."""
+
+FAINTEST = 800.0
+"""Chunks below 2^−FAINTEST of the largest count as nothing. The sums in them go down to 2^−130 of their own largest, and
+float64 ends at 2^−1022."""
 
 GAP_SUM = ROUGH + 5 * ADDITION
 """Bounds the relative error of a chunk's Σ w · (x − most): the weight's, a difference, a product, three additions."""
@@ -56,7 +60,7 @@ def own_sums(chunk: list[Lanes], most: Lanes, high: Lanes, low: Lanes, reach: La
 def to_one_scale(most: Lanes, total: Lanes, high: Lanes, c: Lanes) -> Sequence[Lanes]:
     """Write the chunks' sums as if all had counted from C; returns their sum."""
     gap = _whole(most, high).widened() - c
-    live = gap > -FARTHEST
+    live = gap > -FAINTEST
     scaled = total.times_two_to(gap.where(live, 0.0) + SHIFT64).where(live, 0.0)
     return [scaled, scaled]
 
