@@ -122,7 +122,7 @@ def attempt(row, u, rules, work, top, chunks, seen, bracket, exact):
                 seen = NOT_YET  # it is of the first dynamic rule alone
             elif kind != TEMPERATURE:
                 own = exact_heat(kind, now, row, work, chunks, top, t, n, slow)
-            if off > 0.0 and (off > FARTHEST_SLIP or own <= 2.0 * COLDEST):
+            if not 0.0 <= off <= FARTHEST_SLIP or (off > 0.0 and own <= 2.0 * COLDEST):  # nor if it is NaN
                 return nothing, bracket
             if own <= COLDEST and muddled(row, work, chunks, -1, top, 1):
                 return ask, bracket

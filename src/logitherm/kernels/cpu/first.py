@@ -25,8 +25,8 @@ REACH = 120.0
 """Below 2^−REACH of a chunk's largest weight, weights count as that."""
 
 FAINTEST = 800.0
-"""Chunks below 2^−FAINTEST of the largest count as nothing. The sums in them go down to 2^−130 of their own largest, and
-float64 ends at 2^−1022."""
+"""Chunks below 2^−FAINTEST of the largest count as nothing. Their sums go down to 2^−130 of their own largest weight,
+and float64 ends at 2^−1022."""
 
 GAP_SUM = ROUGH + 5 * ADDITION
 """Bounds the relative error of a chunk's Σ w · (x − most): the weight's, a difference, a product, three additions."""
