@@ -47,11 +47,11 @@ def bare_kernel(recipe: Recipe, rows: int, size: int) -> Callable[[np.ndarray], 
     seeds, none, lengths = np.arange(rows, dtype=np.uint64), np.zeros(rows, np.int64), np.empty(rows, np.int64)
     positions = cycle(np.full(rows, i, dtype=np.int64) for i in range(256))
     history = np.zeros((rows, 256), np.int64)
-    tokens, log_ps = np.empty(rows, dtype=np.int64), np.empty(rows)
+    tokens, seen = np.empty(rows, dtype=np.int64), np.empty((rows, 2))
 
     def draw(logits: np.ndarray) -> None:
         at = next(positions)
-        calls.draws(logits, told, pairs, seeds, none, at, history, none, *memory, tokens, log_ps, lengths)
+        calls.draws(logits, told, pairs, seeds, none, at, history, none, *memory, tokens, seen, lengths)
 
     return draw
 

@@ -204,7 +204,7 @@ MUTANTS = [
     Mutant("kernels/cpu/edits.py", "> MOST:", "> 1e300:", KERNELS),
     Mutant("kernels/cpu/calls.py", "and written[i] == lengths[i]", "", KERNELS),
     Mutant("kernels/cpu/calls.py", "lengths[i] < history.shape[1] and ", "", KERNELS),
-    Mutant("sampler.py", "if not (np.abs(found - self.log_ps) < REMEMBERED).all():", "if False:", KERNELS),
+    Mutant("sampler.py", "if moved.any() or not (np.abs(found - log_ps) < REMEMBERED).all():", "if False:", KERNELS),
     # recipes
     Mutant("recipe.py", '"vllm": (Temperature, MinP, TopK, TopP)', '"vllm": (Temperature, TopK, TopP, MinP)', "tests/test_recipe.py"),
     Mutant("recipe.py", "if name in REGISTRY:", "if name in REGISTRY and not entry_points(group=PLUGINS, name=name):", "tests/test_recipe.py"),

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from logitherm.arrays import is_torch
-from logitherm.kernels.codes import DRAWN, FINE, FULL, REPETITION
+from logitherm.arrays import is_torch, numpy
+from logitherm.kernels.codes import DRAWN, FINE, FULL, MARKS, REPETITION
 from logitherm.kernels.compiling import KERNELS
 from logitherm.kernels.gpu.entry import CARDS
 from logitherm.ragged import Ragged
@@ -30,7 +30,9 @@ READ = FLOAT32, np.dtype(np.float16)
 """What a kernel reads in place, and what is widened for it."""
 
 Drawn = tuple[np.ndarray, np.ndarray, Ragged]
-"""One token a row, their log-probabilities to about 1e-6, and the histories with them."""
+"""One token a row, (rows, 2) their log-probabilities to about 1e-6 and marks of the rows (NaN: none), and the histories
+with the tokens.
+"""
 
 
 @dataclass(frozen=True)
@@ -76,16 +78,16 @@ class Plan:
         told = told_apart(self.rules, state) if self._told is None else self._told
         history = state.history
         written = history.written
-        tokens, log_ps, lengths = np.empty(count, np.int64), np.empty(count), np.empty(count, np.int64)
+        tokens, seen, lengths = np.empty(count, np.int64), np.empty((count, 2)), np.empty(count, np.int64)
         given = (
             rows, told, self._pairs,
             state.seed, state.prompt, history.lengths, history.arrays[0], written.lengths,
         )  # fmt: skip
         with written.lock:
-            came = KERNELS.draw(given, tokens, log_ps, lengths)
+            came = KERNELS.draw(given, tokens, seen, lengths)
         if came >= 0:
             return None
-        return tokens, log_ps, history.extended(lengths) if came == DRAWN else history.append([tokens[:, None]])
+        return tokens, seen, history.extended(lengths) if came == DRAWN else history.append([tokens[:, None]])
 
     def cuts(self, logits: Any, state: State) -> np.ndarray | None:
         """(rows,) float32, the lowest logit that each row keeps, by the kernel; None where the plain bodies are to."""
@@ -115,7 +117,11 @@ class Plan:
         if not CARDS.takes(logits) or not len(state) or (told[..., 0] >= REPETITION).any():
             return None
         drawn = CARDS.draw(logits, state.seed, state.position, told)
-        return None if drawn is None else (*drawn, state.history.append([drawn[0][:, None]]))
+        if drawn is None:
+            return None
+        tokens, log_ps = drawn
+        seen = np.stack([log_ps, np.full(len(tokens), np.nan)], axis=1)
+        return tokens, seen, state.history.append([tokens[:, None]])
 
     @cached_property
     def _told(self) -> np.ndarray | None:
@@ -126,6 +132,15 @@ class Plan:
     def _pairs(self) -> np.ndarray:
         """What the rules add to listed tokens."""
         return pairs(self.rules)
+
+
+def marks(logits: Any) -> np.ndarray:
+    """(rows,) the numbers by which a kernel knows rows of logits again."""
+    step = max(1, logits.shape[1] // MARKS)
+    some = np.asarray(numpy(logits[:, ::step]), dtype=np.float64)
+    finite = np.where(np.isfinite(some), some, 0.0)
+    found: np.ndarray = (finite * (1.0 + np.arange(0, logits.shape[1], step) % 7)).sum(axis=1)
+    return found
 
 
 def float32_rows(logits: Any) -> np.ndarray | None:

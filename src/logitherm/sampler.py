@@ -15,7 +15,7 @@ import numpy as np
 from logitherm.arrays import Array, float64, keep, like, log_softmax, numpy, top
 from logitherm.draw import draw
 from logitherm.errors import LogitsError, RecipeError
-from logitherm.plan import Plan
+from logitherm.plan import Plan, marks
 from logitherm.rng import lane, uniform
 from logitherm.rules.base import Rule, Tempering
 from logitherm.state import At, State, Step
@@ -100,8 +100,8 @@ class Sampler:
         LogitsError if that array has been written over by then.
         """
         if len(state.memory) == len(self.rules) and (drawn := self._plan.draw(logits, state)) is not None:
-            tokens, log_ps, history = drawn
-            return Step(tokens, state.grown(history), _Again(self, logits, state, tokens, log_ps))
+            tokens, seen, history = drawn
+            return Step(tokens, state.grown(history), _Again(self, logits, state, tokens, seen))
         raw = self._read(logits, state)
         final = self._checked(self._shape(raw, state), raw, state)
         return self._learn(draw(final, uniform(state.seed, state.position)), state, _Known(self, raw, state, final))
@@ -215,11 +215,11 @@ class _Known:
 class _Again:
     """The logits of a step that a kernel took, read again at the first question.
 
-    The log-probabilities of the tokens tell whether they are still the same.
+    The log-probabilities of the tokens, and the rows' marks, tell whether they are still the same.
     """
 
-    def __init__(self, sampler: Sampler, logits: Array, state: State, tokens: np.ndarray, log_ps: np.ndarray) -> None:
-        self.sampler, self.logits, self.state, self.tokens, self.log_ps = sampler, logits, state, tokens, log_ps
+    def __init__(self, sampler: Sampler, logits: Array, state: State, tokens: np.ndarray, seen: np.ndarray) -> None:
+        self.sampler, self.logits, self.state, self.tokens, self.seen = sampler, logits, state, tokens, seen
 
     @property
     def raw(self) -> Array:
@@ -236,7 +236,9 @@ class _Again:
         raw = self.sampler._read(self.logits, self.state)
         final = self.sampler._final(raw, self.logits, self.state)
         found = numpy(log_softmax(final))[np.arange(len(self.tokens)), self.tokens]
-        if not (np.abs(found - self.log_ps) < REMEMBERED).all():
+        log_ps, mark = self.seen.T
+        moved = np.abs(marks(raw) - mark) > 1e-9 * (1.0 + np.abs(mark))
+        if moved.any() or not (np.abs(found - log_ps) < REMEMBERED).all():
             raise LogitsError("the logits were written over before the step's probabilities were asked for")
         return raw, final
 

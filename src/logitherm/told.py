@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from math import inf, log
 from typing import Any
 
@@ -142,21 +143,27 @@ def covered_by_cuts(rules: Sequence[Rule]) -> bool:
     return all(type(rule) in CUT and type(rule) not in DYNAMIC for rule in rules)
 
 
+def number(value: Any) -> float:
+    """A parameter's value as a kernel reads it; whole numbers beyond 2⁵³ are as good as that."""
+    return float(min(value, 2**53)) if isinstance(value, int) else float(value)
+
+
 def told_alike(rules: Sequence[Rule]) -> np.ndarray | None:
     """The rules as a kernel reads them, (1, rules, ENTRY) without those that are off; None if rows may differ."""
     if any(isinstance(v, Schedule) for rule in rules for v in vars(rule).values()) or any(r.per_row() for r in rules):
         return None
-    told = _entries(rules, float)
+    told = _entries(rules, number)
     return np.ascontiguousarray(told[:, told[0, :, 0] != OFF])
 
 
 def told_apart(rules: Sequence[Rule], state: State) -> np.ndarray:
     """The rules as a kernel reads them, (rows, rules, ENTRY), each row where it stands."""
     at = At(None, state)
-    columns = {id(v): at.values(v) for rule in rules for v in vars(rule).values() if isinstance(v, tuple | Schedule)}
+    given = [getattr(rule, f.name) for rule in rules for f in fields(rule) if "ok" in f.metadata]
+    columns = {id(v): at.values(v) for v in given if isinstance(v, tuple | Schedule)}
 
     def entries(row: int) -> np.ndarray:
-        return _entries(rules, lambda v: float(columns[id(v)][row] if id(v) in columns else v))
+        return _entries(rules, lambda v: number(columns[id(v)][row] if id(v) in columns else v))
 
     return np.concatenate([entries(row) for row in range(len(state))])
 

@@ -516,6 +516,116 @@ def test_every_covered_rule_is_told_its_numbers():
     assert Plan((rule,))._told[0, 0, 1:].tolist() == [0.1, -0.2, 0.4, 0.0, 0.0, 0.4, 5.0, 1.0]
 
 
+def same(recipe, row, u=0.5):
+    """Whether the kernel keeps what the plain rules keep."""
+    outcome, _, _, count, *_ = kernel(recipe, row, u)
+    final = parse(recipe).apply(row[None].astype(np.float64), parse(recipe).start([[]], seed=1))
+    kept = int(np.isfinite(final).sum())
+    return outcome == ASK or (outcome == FINE and count in (kept, UNCUT)), (recipe, outcome, count, kept)
+
+
+def test_a_chunk_of_ties_below_the_others():
+    """Its logits do not stray from its largest at all, and nothing comes of nothing on any scale."""
+    rng = np.random.default_rng(0)
+    for low in (-20.0, 0.0, -400.0, -1000.0):
+        row = (rng.normal(size=1024) * 2).astype(np.float32)
+        row[256:384] = low
+        for recipe in (
+            "edt(1.0, 1.0) | top_p(0.9)",
+            "dynatemp(0.5, 1.5) | top_p(0.9)",
+            "dynamic_temperature(0.1, entropy=0.3) | min_p(0.1)",
+            "temperature(100.0) | dynamic_temperature(0.1, entropy=0.8, of='kept') | top_p(0.5)",
+        ):
+            fine, told = same(recipe, row)
+            assert fine, told
+            t = parse(recipe).start([[]], seed=1)
+            stages = list(parse(recipe).stages(row[None].astype(np.float64), t))
+            expected = np.ptp(row) / np.ptp(stages[-2][2][0]) if len(stages) > 1 else None
+            assert kernel(recipe, row, 0.5)[5] == pytest.approx(expected, rel=1e-5), recipe
+
+
+def test_brackets_without_end():
+    """The lowest float32 stands for a removed token in many programs, and temperatures may be huge."""
+    rng = np.random.default_rng(1)
+    row = (rng.normal(size=1000) * 2).astype(np.float32)
+    row[500:] = np.finfo(np.float32).min
+    wide = (rng.normal(size=9000) * 2).astype(np.float32)
+    half = wide.copy()
+    half[4000:] = np.finfo(np.float32).min
+    for recipe, line in (
+        ("top_p(0.9)", row),
+        ("top_k(700) | top_p(0.5)", row),
+        ("temperature(1e40) | top_p(0.5)", wide),
+        ("top_k(5000) | top_p(0.5)", half),
+        ("top_p(0.99999)", half),
+    ):
+        fine, told = same(recipe, line)
+        assert fine, told
+
+
+def test_nuclei_of_nearly_everything():
+    """p so near 1, and set so near a boundary, that what candidates weigh roughly and exactly matters."""
+    rng = np.random.default_rng(5)
+    for size in (264, 1000, 5000, 20_000):
+        for p in (0.99, 0.999, 0.9999, 0.999999):
+            row = (rng.normal(size=size) * 2).astype(np.float32)
+            mass = np.cumsum(np.sort(np.exp(row.astype(np.float64) - row.max()))[::-1])
+            mass /= mass[-1]
+            near = mass[min(np.searchsorted(mass, p), size - 2)]
+            for nudge in (-3e-8, -1e-9, -2e-11, 2e-11, 1e-9, 3e-8):
+                value = float(near * (1 + nudge) / (1 - 1e-6))
+                fine, told = same(f"top_p({value if value < 1 else p!r})", row)
+                assert fine, told
+
+
+def test_whole_numbers_beyond_all_rows():
+    row = np.random.default_rng(0).normal(size=300).astype(np.float32)
+    for recipe in (f"top_k({2**63 - 1})", f"top_k({10**400}) | top_p(0.5)", f"no_repeat_ngram({10**24})"):
+        assert same(recipe, row)[0]
+
+
+@pytest.mark.usefixtures("compiled")
+def test_lists_stand_beside_parameters_of_rows():
+    logits = (np.random.default_rng(0).normal(size=(2, 9000)) * 2).astype(np.float32)
+    for recipe in ("ban([5]) | temperature([0.5, 0.7])", "bias([[5, 1.0]]) | temperature(linear(0.5, 0.7, steps=3))"):
+        sampler = parse(recipe)
+        state = sampler.start([[1]] * 2, seed=1)
+        found = sampler.plan().draw(logits, state)
+        assert found is not None
+        assert found[0].tolist() == sampler.step(logits.astype(np.float64), state).tokens.tolist()
+
+
+@pytest.mark.usefixtures("compiled")
+def test_a_step_of_one_kept_token_knows_its_logits_too():
+    rng = np.random.default_rng(0)
+    logits = (rng.normal(size=(2, 9000)) * 2).astype(np.float32)
+    for recipe in ("temperature(0.0)", "top_k(1)", "min_p(1.0)"):
+        sampler, given = parse(recipe), logits.copy()
+        step = sampler.step(given, sampler.start([[], []], seed=1))
+        given[:] = rng.normal(size=given.shape)
+        given[np.arange(2), step.tokens] = 9.0
+        with pytest.raises(LogitsError, match="written over"):
+            _ = step.raw_logprobs
+
+
+@pytest.mark.usefixtures("compiled")
+def test_what_is_no_logit_is_not_hidden_by_a_ban():
+    for bad in (np.nan, np.inf):
+        for recipe in ("no_repeat_ngram(1)", "ban([2])", "repetition(1.3)"):
+            logits = np.zeros((1, 9000), np.float32)
+            logits[0, 2] = bad
+            sampler = parse(recipe)
+            with pytest.raises(LogitsError, match="in the logits, first at token 2"):
+                sampler.step(logits, sampler.start([[1, 2]], seed=1))
+
+
+def test_entropies_whose_last_digits_decide_are_left_to_the_plain_rules():
+    row = np.random.default_rng(0).normal(size=9000).astype(np.float32)
+    row[17] = 45.0
+    assert kernel("dynatemp(0.5, 20.0, exponent=0.05)", row, 0.5)[0] == ASK
+    assert kernel("dynatemp(0.5, 20.0, exponent=1.0)", row, 0.5)[0] == FINE
+
+
 def test_cuts_within_the_doubt_of_float32_are_settled_exactly():
     """p on either side of a running mass, nearer than float32 sums can tell: the kept sets are equal all the same."""
     rng = np.random.default_rng(8)

@@ -25,6 +25,9 @@ DRAWN, APART, NARROW = -1, -2, -3
 """What came of a call: the rows' tokens, which stand in their histories; tokens whose histories have no room or belong
 to another value; a workspace too small for a row. From 0 on: the row that no token could be drawn for."""
 
+MARKS = 64
+"""About so many logits of a row make the mark by which it is known again."""
+
 FINE, SPOILED, ASK, FULL, UNSURE = range(5)
 """What came of a row: a token; a row that none can be drawn from; one that only the plain rules can answer for; more
 candidates than the workspace has room for; and, inside a kernel, one that rough sums cannot decide."""

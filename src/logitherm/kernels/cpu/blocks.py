@@ -59,8 +59,9 @@ def _parted(chunk: list[Lanes], weights: list[Lanes], low: Lanes, high: Lanes) -
     above = [x > high for x in chunk]
     between = [(x >= low) & ~over for x, over in zip(chunk, above, strict=True)]
     kept = [w.where(over, 0.0) for w, over in zip(weights, above, strict=True)]
+    rest = [w - k for w, k in zip(weights, kept, strict=True)]
     masks = [words(above[:4]), words(above[4:]), words(between[:4]), words(between[4:])]
-    return [_sum(weights), _sum(kept), *masks]
+    return [_sum(rest), _sum(kept), *masks]
 
 
 PARTED = types.float64, types.float64, types.uint64, types.uint64, types.uint64, types.uint64
@@ -68,8 +69,8 @@ PARTED = types.float64, types.float64, types.uint64, types.uint64, types.uint64,
 
 @over_chunks(*PARTED)
 def rough_parted(chunk: list[Lanes], low: Lanes, high: Lanes, *scale: Lanes) -> Sequence[Any]:
-    """The chunk's sum, that of the tokens above `high`, and which are above it, which from `low` to `high`: two words
-    of bits each.
+    """The sum of what is not above `high`, and of what is; which are above it, which from `low` to `high`: two words of
+    bits each. The sums are added apart, so that their errors are apart.
     """
     return _parted(chunk, [rough(x, *scale) for x in chunk], low, high)
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numba import njit, types
 
-from logitherm.kernels.codes import APART, ASK, DRAWN, FINE, FULL, NARROW, OF, SPOILED, UNSURE
+from logitherm.kernels.codes import APART, ASK, DRAWN, FINE, FULL, MARKS, NARROW, OF, SPOILED, UNSURE
 from logitherm.kernels.cpu.chain import MEASURED, NOT_YET, WEIGHED, attempt
 from logitherm.kernels.cpu.coins import coin
 from logitherm.kernels.cpu.edits import heads, patch
@@ -99,9 +99,19 @@ def _compile_run(stamp: str) -> Any:
     return run
 
 
+@njit(**JIT)
+def mark(row):
+    """A number by which a row is known again: a sum over logits here and there."""
+    total, step = 0.0, max(1, row.shape[0] // MARKS)
+    for j in range(0, row.shape[0], step):
+        if np.isfinite(row[j]):
+            total += row[j] * (1.0 + j % 7)
+    return total
+
+
 def _compile_draws(stamp: str) -> Any:
     arrays = [ROWS, TOLD, PAIRS, SEEDS, COUNTS, COUNTS, types.int64[:, ::1], types.int64[::1]]
-    answers = [types.int64[::1], types.float64[::1], types.int64[::1]]
+    answers = [types.int64[::1], types.float64[:, ::1], types.int64[::1]]
 
     @njit(types.int64(*arrays, *MEMORY, *answers), cache=True, **OWNING)
     def draws(
@@ -118,7 +128,7 @@ def _compile_draws(stamp: str) -> Any:
         ids,
         patched,
         tokens,
-        log_ps,
+        seen,
         after,
     ):
         """`run` on every row with the coin of its seed and position, and the tokens into their histories.
@@ -126,7 +136,7 @@ def _compile_draws(stamp: str) -> Any:
         rows:    (rows, vocabulary) float32. told: (rows or 1, rules, ENTRY). pairs: (n, 2) ids and what is added.
         seeds, prompt, lengths: one a row, uint64, int64, int64: lengths of prompts and of histories.
         history, written: the buffer of a `Ragged` and how far it is written; the caller holds its lock.
-        tokens, log_ps, after: where the answers go, and the new lengths.
+        tokens, seen, after: where the answers go, (rows, 2) their log-probabilities and the rows' marks, new lengths.
         Returns DRAWN, APART, NARROW, or the first row that was not FINE.
         """
         _ = stamp  # which puts it into the closure, and so into the key of Numba's cache
@@ -137,7 +147,7 @@ def _compile_draws(stamp: str) -> Any:
             outcome = run(rows[i], u, rules, past, prompt[i], pairs, floats, doubles, ids, patched, False)
             if outcome[0] != FINE:
                 return NARROW if outcome[0] == FULL else i
-            tokens[i], log_ps[i], after[i] = outcome[1], outcome[2], lengths[i] + 1
+            tokens[i], seen[i, 0], seen[i, 1], after[i] = outcome[1], outcome[2], mark(rows[i]), lengths[i] + 1
             room &= lengths[i] < history.shape[1] and written[i] == lengths[i]
         if not room:
             return APART

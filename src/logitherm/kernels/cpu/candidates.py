@@ -118,7 +118,7 @@ def crossing(values, weights, n, low, high, above, target, slack, spare, spare_w
         low, high, above = _nearer(values, weights, n, low, high, above, whole, target)
     left = _between(values, weights, n, low, high, spare, spare_weights)
     while left > FEW:
-        middle = np.float32(0.5) * low + np.float32(0.5) * high
+        middle = halfway(low, high)
         if middle <= low or middle >= high:
             break  # neighbours: all that are left tie
         mass = above + mass_above((spare, spare_weights), (left + WIDTH - 1) // WIDTH, (middle,))
@@ -129,6 +129,9 @@ def crossing(values, weights, n, low, high, above, target, slack, spare, spare_w
         left = _between(spare, spare_weights, left, low, high, spare, spare_weights)
     if left <= FEW:
         _sort(spare, spare_weights, left)
+    for j in range(FEW, left):
+        if spare[j] != spare[0]:
+            return 3, NONE  # they do not: nothing is certain
     running, j = above, 0
     while j < left:
         value, before = spare[j], running
@@ -139,6 +142,13 @@ def crossing(values, weights, n, low, high, above, target, slack, spare, spare_w
             near = target - before < slack or running - target < slack
             return (3 if near else 0), value
     return 3, NONE
+
+
+@njit(**JIT)
+def halfway(low, high):
+    """A number between two, unless they are neighbours; an infinite one counts as the last that is finite."""
+    low, high = max(low, LOWEST), min(high, -LOWEST)
+    return np.float32(0.5) * low + np.float32(0.5) * high
 
 
 @njit(**JIT)

@@ -24,7 +24,7 @@ from logitherm.kernels.cpu.weights import JIT, LOWEST, NONE, scales
 FEW = 4096
 """So many kept tokens are listed and weighed exactly; of more, chunks are summed."""
 
-FARTHEST_SLIP = 1e-3
+FARTHEST_SLIP = 1e-4
 """A temperature less certain than this is computed exactly before it is used."""
 
 UNCUT = -1

@@ -69,6 +69,7 @@ def patch(rules, row, past, begun, pairs, patched):
     values = np.empty(n)
     for e in range(n):
         values[e] = row[ids[e]]
+        told &= values[e] < np.inf  # no rule may hide what is no logit
     for place in range(len(rules)):
         kind, now = int(rules[place, 0]), rules[place, 1:]
         if kind == UNREPEATED:

@@ -61,7 +61,8 @@ def to_one_scale(most: Lanes, total: Lanes, high: Lanes, c: Lanes) -> Sequence[L
     """Write the chunks' sums as if all had counted from C; returns their sum."""
     gap = _whole(most, high).widened() - c
     live = gap > -FAINTEST
-    scaled = total.times_two_to(gap.where(live, 0.0) + SHIFT64).where(live, 0.0)
+    power = total.constant(1.0).times_two_to(gap.where(live, 0.0) + SHIFT64)
+    scaled = (total * power).where(live, 0.0)  # a sum may be 0, whose exponent says nothing: so not by its bits
     return [scaled, scaled]
 
 

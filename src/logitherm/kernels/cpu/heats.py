@@ -16,6 +16,9 @@ from logitherm.kernels.cpu.weights import JIT, LOWEST, scales
 SUREST = 1e-6
 """Entropies below this count as this much, nats."""
 
+LAST_DIGITS, STEADY = 2e-15, 1e-12
+"""How far two ways to add up an entropy in float64 may differ, and how far temperatures may, relatively."""
+
 COLDEST = 1e-6
 """A temperature at or below this keeps one token."""
 
@@ -40,11 +43,21 @@ def exact_heat(kind, now, row, work, chunks, top, t, n, slow):
     """
     if n >= 0 and now[OF] == 0.0:
         entropy, most, varentropy = statistics_of(work.values, work.weights, n, t, np.float64(top), slow)
-        return heat(kind, now, entropy, most, varentropy, n)
+        return _steady(kind, now, entropy, most, varentropy, n)
     if now[OF] > 0.0:
         t, slow = 1.0, scales(top, 1.0)[1]
     entropy, most, varentropy = statistics(row, work.tail, chunks, t, slow)
-    return heat(kind, now, entropy, most, varentropy, how_many(kind, now, row, work, chunks))
+    return _steady(kind, now, entropy, most, varentropy, how_many(kind, now, row, work, chunks))
+
+
+@njit(**JIT)
+def _steady(kind, now, entropy, most, varentropy, n):
+    """`heat`, or NaN where the last digits of an entropy decide it: a row with hardly any, and a steep rule."""
+    own, off = heat(kind, now, entropy, most, varentropy, n), LAST_DIGITS * (1.0 + entropy)
+    lower = heat(kind, now, max(0.0, entropy - off), most, varentropy, n)
+    upper = heat(kind, now, entropy + off, most, varentropy, n)
+    cold = max(lower, upper) <= COLDEST
+    return own if cold or abs(upper - lower) <= STEADY * own else np.nan
 
 
 @njit(**JIT)

@@ -98,7 +98,7 @@ def part(row, work, chunks, low, high, fast, slow, exact):
     if full < chunks and n >= 0:
         mass, over, over0, over1, within0, within1 = exact_parted(work.tail, 0, (low, high, *slow))
         work.sums[full] = over
-        total, above, kept = total + mass, above + over, kept + bits(over0) + bits(over1)
+        total, above, kept = total + mass + over, above + over, kept + bits(over0) + bits(over1)
         n = listed(full * CHUNK, within0, within1, work.ids, n)
     fetch(row, work.ids, n, work.values)
     return total, above, kept, n
@@ -116,7 +116,7 @@ def _part_roughly(row, work, full, low, high, fast):
             continue
         mass, over, over0, over1, within0, within1 = rough_parted(row, begin, (low, high, *fast))
         sums[chunk] = over
-        total, above, kept = total + mass, above + over, kept + bits(over0) + bits(over1)
+        total, above, kept = total + mass + over, above + over, kept + bits(over0) + bits(over1)
         n = listed_all(begin, within0, within1, ids, n)
         if n > room:
             return total, above, kept, OVERFULL
@@ -135,7 +135,7 @@ def _part_exactly(row, work, full, low, high, slow):
             continue
         mass, over, over0, over1, within0, within1 = exact_parted(row, begin, (low, high, *slow))
         sums[chunk] = over
-        total, above, kept = total + mass, above + over, kept + bits(over0) + bits(over1)
+        total, above, kept = total + mass + over, above + over, kept + bits(over0) + bits(over1)
         n = listed_all(begin, within0, within1, ids, n)
         if n > room:
             return total, above, kept, OVERFULL
@@ -166,7 +166,9 @@ def nucleus(row, work, chunks, top, t, p, slip, bracket, fast, slow, exact):
         more, over = amend(work, high)
         total, above = total + more, above + over
         weigh_listed(work, n, slow)
-        off = 2.0 * ROUGH_SUM * p * (1.0 - p) + drift(slip, p, row.shape[0], total * 2.0 ** -slow[2])
+        # above and total are rough, candidates are not: above − p · total is off by no more than that of its parts
+        off = ROUGH_SUM * ((1.0 - p) * above + p * (total - above)) / total
+        off += drift(slip, p, row.shape[0], total * 2.0 ** -slow[2])
         slack = 0.0 if exact else (off + EXACT_SUM) * total
         under = np.nextafter(low if low > LOWEST else smallest(values, n), NONE)
         code, cut = crossing(values, weights, n, under, high, above, p * total, slack, work.spare, work.spare_weights)
