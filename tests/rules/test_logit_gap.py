@@ -16,6 +16,7 @@ from tests.rows import apply, kept
         (MinK(3.0), [5.0, 4.5, 2.0, 1.0], [1, 1, 0, 0]),
         (MinK(3.0), [5.0, 3.0, 2.9, 2.8], [1, 0, 0, 0]),
         (MinK(0.0), [3.0, 2.0, 0.0], [1, 0, 0]),  # 1/1 and 2/2 weigh the same: the earlier
+        (MinK(0.0), [0.3, 0.2, 0.0], [1, 0, 0]),  # the same, though .3 − .2 is a little below .1
         (MinK(9.0), [3.0, 2.0, 0.0], [1, 1, 1]),  # fallback ⌊9/3⌋ = 3
         (MinK(6.0), [3.0, 2.0, 0.0], [1, 1, 0]),  # ⌊6/3⌋ = 2, exactly
         (MinK(5.9), [3.0, 2.0, 0.0], [1, 0, 0]),

@@ -44,9 +44,9 @@ class Tfs(Cutoff, name="tfs"):
     Ties: tokens that tie with the last to stay all stay. A row of fewer than three tokens is left as it is; where all
     bends sum to at most 1e-6 they count alike. A sum that meets z to one part in a million is within it.
     Raises RecipeError if z is outside [0, 1].
-    Source: Bricken, "Tail Free Sampling", 2019, trentbrick.github.io/Tail-Free-Sampling; TailFreeLogitsWarper of
-    text-generation-webui (modules/sampler_hijack.py, 1dcde41d), whose place of the cut is this; what happens in rows
-    that are short or straight is koboldcpp's (gpttype_adapter.cpp, sample_tail_free).
+    Source: Bricken, "Tail Free Sampling", trentbrick.github.io/Tail-Free-Sampling, as TailFreeLogitsWarper of
+    text-generation-webui has it (modules/sampler_hijack.py, 1dcde41d); what happens in rows that are short or straight
+    is koboldcpp's (gpttype_adapter.cpp, sample_tail_free).
     Example: p = [.5, .25, .15, .1] bends by .15 at place 1 and .05 at place 2, of .2: parts .75 and .25. So tfs(0.8)
     keeps places 0 and 1, tfs(0.5) place 0.
     """
