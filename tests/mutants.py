@@ -130,6 +130,9 @@ MUTANTS = [
     Mutant("rules/quadratic.py", "bent = top(logits) -", "bent = top(logits).max() -", "tests/rules/test_shapes.py"),
     Mutant("rules/greedy_threshold.py", "xp.where(unsure, greedy(logits), logits)", "xp.where(unsure, logits, greedy(logits))", "tests/rules/test_shapes.py"),
     Mutant("rules/greedy_threshold.py", "* (1 - SLACK)", "* (1 + SLACK)", "tests/rules/test_shapes.py"),
+    Mutant("rules/budget.py", "error, slope = out - stay - wanted, far - near", "error, slope = out + stay - wanted, far - near", "tests/rules/test_budget.py"),
+    Mutant("rules/budget.py", "xp.log(total) - beta * least", "xp.log(total)", "tests/rules/test_budget.py"),
+    Mutant("rules/budget.py", "TopP(self.p).cutoff", "TopP(0.9).cutoff", "tests/rules/test_budget.py"),
     # critical values and the trace
     Mutant("rules/rank.py", "gather(logits, token)) + 1", "gather(logits, token))", "tests/test_trace.py"),
     Mutant("rules/rank.py", "/ (1 - SLACK)", "* 1.0", "tests/test_trace.py"),

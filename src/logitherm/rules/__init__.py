@@ -1,6 +1,7 @@
 """The rules. Importing this enrols every built-in one in the registry."""
 
 from logitherm.rules.base import REGISTRY, Cutoff, Rule, Tempering
+from logitherm.rules.budget import RiskBudget
 from logitherm.rules.collision import PLess, PLessNorm
 from logitherm.rules.constrain import Ban, Bias, MinNewTokens
 from logitherm.rules.dynamic import DynamicTemperature, Dynatemp, Edt
@@ -41,6 +42,7 @@ __all__ = [
     "Presence",
     "Quadratic",
     "Repetition",
+    "RiskBudget",
     "Rule",
     "TargetEntropy",
     "Temperature",
