@@ -64,8 +64,15 @@ def descending(x: Array) -> Array:
     return np.flip(np.sort(x, axis=-1), axis=-1)
 
 
+def ascending(x: Array) -> Array:
+    """The places of each row's values from smallest to largest; equal values in the order of their places."""
+    if is_torch(x):
+        return sys.modules["torch"].argsort(x, dim=-1, stable=True)
+    return np.argsort(x, axis=-1, kind="stable")
+
+
 def gather(x: Array, index: Any) -> Array:
-    """(rows, 1) the entry of each row at an index: one integer, or a (rows, 1) array of them."""
+    """The entries of each row at an index: (rows, 1) for one integer, else the shape of an array of them."""
     if isinstance(index, int):
         return x[:, index : index + 1]
     if is_torch(x):

@@ -92,6 +92,8 @@ def critical(
 
 
 def _of_cutoff(rule: Cutoff, before: Array, after: Array, at: At, tokens: Sequence[int]) -> Iterator[Found]:
+    if rule.steers is None:
+        return
     parameter, keeps = rule.steers
     setting = float(at.values(getattr(rule, parameter))[0])
     off = (rule.neutral or {}).get(parameter)
@@ -159,7 +161,8 @@ def _margin(stages: Iterator[Passed], token: int) -> float:
     for rule, before, after, at in stages:
         near = 1.0
         if isinstance(rule, Cutoff):
-            setting = float(numpy(at.column(getattr(rule, rule.steers[0]))).reshape(-1)[0])
+            steering = getattr(rule, rule.steers[0]) if rule.steers else 1.0
+            setting = float(numpy(at.column(steering)).reshape(-1)[0])
             near = abs(setting - float(numpy(rule.critical(before, token))[0, 0])) + SMALLEST
         if not np.isfinite(numpy(after)[0, token]):
             return -near

@@ -193,10 +193,11 @@ class Cutoff(Rule):
     """The family of rules that keep an upper set: the tokens whose logit is at or above a cutoff. Ties stay.
 
     steers: the parameter that `critical` speaks of, and how it compares where a token stays: ("p", ">") says that a
-            token stays while p > its critical value.
+            token stays while p > its critical value. None where there is no parameter to speak of: `critical` then
+            says how far above the floor the token is, which stays while that is at least 1.
     """
 
-    steers: ClassVar[tuple[str, str]]
+    steers: ClassVar[tuple[str, str] | None]
 
     @abstractmethod
     def cutoff(self, logits: Array, at: At) -> Array:

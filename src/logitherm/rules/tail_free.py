@@ -1,0 +1,74 @@
+"""A cutoff where the sorted probabilities stop bending: the tail begins where their second differences end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from logitherm.arrays import Array, count, descending, gather, keep, like, namespace, softmax
+from logitherm.rules.base import SLACK, Cutoff, Numbers, parameter
+from logitherm.state import At
+
+STRAIGHT = 1e-6
+"""A row whose second differences sum to no more is straight: each then counts the same."""
+
+
+def bend(down: Array) -> Array:
+    """(rows, vocabulary) for each place of logits sorted downwards, the part of the bend that lies before it.
+
+    It is 0 at the first place; for place i (from 1) it is Σ_{j≤i} |pⱼ₋₁ − 2 pⱼ + pⱼ₊₁| over the sum of all, 2 at the
+    last, which has none of its own and never stays. Rows with fewer than three tokens left have 0 everywhere.
+    """
+    xp = namespace(down)
+    p = softmax(down)
+    n = count(xp.isfinite(down))
+    place = xp.cumsum(xp.ones_like(p), axis=-1) - 1
+    sharp = xp.abs(p[:, :-2] - 2 * p[:, 1:-1] + p[:, 2:])
+    sharp = keep(sharp, place[:, 1:-1] < n - 1, 0.0)
+    total = xp.sum(sharp, axis=-1, keepdims=True)
+    even = keep(xp.ones_like(sharp), place[:, 1:-1] < n - 1, 0.0) / xp.where(n > 2, n - 2, n)
+    part = xp.where(total > STRAIGHT, sharp / keep(total, total > STRAIGHT, 1.0), even)
+    none = xp.zeros_like(p[:, :1])
+    before = xp.concatenate([none, xp.cumsum(part, axis=-1), none], axis=-1)
+    before = xp.where(place < n - 1, before, 2 + 0 * before)
+    return xp.where(n > 2, before, 0 * before)
+
+
+@dataclass(frozen=True)
+class Tfs(Cutoff, name="tfs"):
+    """Keep tokens until the sorted probabilities have spent a part z of their bend (tail-free sampling).
+
+    With p₀ ≥ p₁ ≥ … ≥ pₙ₋₁ the probabilities of what is left, the bend at place i is |pᵢ₋₁ − 2 pᵢ + pᵢ₊₁| over the sum
+    of all bends. Place 0 stays; place i stays iff the bends at 1 … i sum to at most z; the last place never stays.
+    z: that part, in [0, 1]; one, or one a row. 1 is off. Usual 0.9 to 0.99; smaller is stricter.
+    logits (rows, vocabulary) float64 -> the same shape; what stays is untouched, the rest becomes -inf.
+    Ties: tokens that tie with the last to stay all stay. A row of fewer than three tokens is left as it is; where all
+    bends sum to at most 1e-6 they count alike. A sum that meets z to one part in a million is within it.
+    Raises RecipeError if z is outside [0, 1].
+    Source: Bricken, "Tail Free Sampling", trentbrick.github.io/Tail-Free-Sampling, as TailFreeLogitsWarper of
+    text-generation-webui has it (modules/sampler_hijack.py, 1dcde41d); what happens in rows that are short or straight
+    is koboldcpp's (gpttype_adapter.cpp, sample_tail_free).
+    Example: p = [.5, .25, .15, .1] bends by .15 at place 1 and .05 at place 2, of .2: parts .75 and .25. So tfs(0.8)
+    keeps places 0 and 1, tfs(0.5) place 0.
+    """
+
+    z: Numbers = parameter("in [0, 1]", lambda z: 0 <= z <= 1, unit="part of the bend")
+
+    neutral = {"z": 1.0}
+    examples = ({"z": 0.95}, {"z": 0.5}, {"z": 0.0})
+    steers = "z", ">="
+
+    def cutoff(self, logits: Array, at: At) -> Array:
+        """The logit of the last place that stays; the lowest of all where z is 1."""
+        down = descending(logits)
+        if logits.shape[-1] < 3:
+            return down[:, -1:]
+        z = like(at.values(self.z), logits)[:, None]
+        inside = (bend(down) <= z * (1 + SLACK)) | (z >= 1)
+        return gather(down, count(inside) - 1)
+
+    def critical(self, logits: Array, token: int) -> Array:
+        """The bend before the token, over 1 + 1e-6; 1 for the last, which stays only where the rule is off."""
+        if logits.shape[-1] < 3:
+            return namespace(logits).zeros_like(logits[:, :1])
+        spent = gather(bend(descending(logits)), count(logits > gather(logits, token)))
+        return keep(spent / (1 + SLACK), spent < 2, 1.0)
