@@ -13,7 +13,8 @@ SRC = Path(logitherm.__file__).parent
 ORDER = """
 version errors paths arrays rng draw ragged schedule vocabulary model state
 rules.base rules.temperature rules.dynamic rules.rank rules.threshold
-rules.target rules.penalties rules.repeats rules.constrain rules
+rules.target rules.penalties rules.repeats rules.constrain
+rules.memory rules.mirostat rules.adaptive rules.entropy_rate rules.sequences rules.length rules.dry rules
 kernels kernels.codes kernels.cpu kernels.cpu.lanes kernels.cpu.weights kernels.cpu.workspace kernels.cpu.coins
 kernels.cpu.blocks kernels.cpu.rows kernels.cpu.first kernels.cpu.candidates kernels.cpu.edits kernels.cpu.nucleus
 kernels.cpu.statistics kernels.cpu.heats kernels.cpu.chain kernels.cpu.calls
