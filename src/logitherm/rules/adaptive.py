@@ -1,4 +1,4 @@
-"""Adaptive-p: favour tokens whose probability is near an aim, which moves so that the drawn ones meet a target."""
+"""Adaptive-p: favour tokens whose probability is near an aim, which moves against the error of those drawn."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ WIDTH, PEAK, SHARPNESS = 0.3, 5.0, 10.0
 class AdaptiveP(Rule, name="adaptive_p"):
     """Replace each logit by 5 − 10·d² / (1 + d), d = |p − a| / 0.3: tokens of a probability near a become likely.
 
-    target: the probability that drawn tokens shall have on average, in [0, 1]; one, or one a row, or a schedule. -1 is
-       off and neutral. Usual 0.3 to 0.7: 0.3 is adventurous, 0.7 calm.
+    target: the probability that drawn tokens shall have, in [0, 1]; one, or one a row, or a schedule. -1 is off and
+       neutral. Usual 0.3 to 0.7: 0.3 is adventurous, 0.7 calm. Their mean comes near it, without a promise.
     decay: how slowly the average forgets, in [0, 0.99]; it holds about 1 / (1 − decay) tokens. Usual 0.9.
     a = clip(2·target − m, 0, 1), where m is the average of the probabilities p of the drawn tokens, the last one
     weighing 1, the one before it decay, then decay² …; before the first token m is the target, with the weight of

@@ -21,8 +21,8 @@ BIT = log(2.0)
 RANKS = 100
 """From how many of the likeliest tokens version 1 reads the slope of the row."""
 
-STRAIGHT = 1e-9
-"""Exponents closer to 1 than this count as 1, where the formula of version 1 divides zero by zero."""
+FLAT, STRAIGHT = 1e-12, 1e-9
+"""The least slope, which is divided by; and how near 1 one counts as 1, where the formula divides zero by zero."""
 
 
 @dataclass(frozen=True)
@@ -92,15 +92,18 @@ def rank(logits: Array, mu: Array) -> Array:
     xp = namespace(logits)
     down = descending(logits)[:, :RANKS]
     pairs = xp.isfinite(down[:, 1:])
+    down = keep(down, xp.isfinite(down), 0.0)
     places = np.arange(1, down.shape[1])
     t = like(np.log((places + 1) / places), logits)
     b = keep(down[:, :-1] - down[:, 1:], pairs, 0.0)
-    s = xp.sum(t * b, axis=-1, keepdims=True) / xp.sum(keep(t * t, pairs, 0.0), axis=-1, keepdims=True)
+    squares = xp.sum(keep(t * t, pairs, 0.0), axis=-1, keepdims=True)
+    s = xp.sum(t * b, axis=-1, keepdims=True) / keep(squares, squares > 0, 1.0)
     n = count(xp.isfinite(logits)) * xp.ones_like(mu)
     size = log(max(2, logits.shape[-1]))
     straight = xp.abs(s - 1) < STRAIGHT
     e = xp.where(straight, xp.ones_like(s), s - 1)
     scale = xp.where(straight, xp.ones_like(s) / size, e / -xp.expm1(-e * size))
-    log_k = (xp.log(scale) + mu * BIT) / s
-    k = xp.where((log_k >= xp.log(n)) | (count(pairs) == 0), n, xp.floor(xp.exp(log_k)))
+    log_k = (xp.log(scale) + mu * BIT) / keep(s, s > FLAT, FLAT)
+    whole = (log_k >= xp.log(n)) | (squares == 0)
+    k = xp.where(whole, n, xp.floor(xp.exp(keep(log_k, ~whole, 0.0))))
     return xp.where(k >= 1, k, xp.ones_like(k))

@@ -37,8 +37,7 @@ def weighted(name: str, value: Any) -> tuple[Run, float]:
 
 def completed(tokens: np.ndarray, runs: Sequence[Run]) -> list[int]:
     """The places of the runs that one more token, their last, would complete."""
-    end = tokens[len(tokens) - max(map(len, runs), default=0) :] if len(tokens) else tokens
-    last = tuple(end.tolist())
+    last = tuple(tokens[max(0, len(tokens) - max(map(len, runs))) :].tolist())
     return [i for i, r in enumerate(runs) if len(r) - 1 <= len(tokens) and last[len(last) - len(r) + 1 :] == r[:-1]]
 
 
