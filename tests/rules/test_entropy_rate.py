@@ -6,7 +6,7 @@ import torch
 
 from logitherm import RecipeError, Sampler, Temperature, TopK
 from logitherm.arrays import entropy
-from logitherm.rules import EntropyRate, TargetEntropy
+from logitherm.rules import AdaptiveP, Ban, EntropyRate, Mirostat, TargetEntropy
 from tests.rows import logs
 
 ZIPF = -1.1 * np.log(np.arange(1.0, 501.0))[None]
@@ -110,3 +110,14 @@ def test_the_bounds():
     for low, high in ((2.0, 1.0), ((0.5, 2.0), 1.0), ((0.5, 2.0), (1.0, 1.0))):
         with pytest.raises(RecipeError, match=r"EntropyRate\.t_min must be at most t_max"):
             EntropyRate(1.0, 0.1, t_min=low, t_max=high)
+
+
+def test_a_row_with_nothing_left_teaches_nothing():
+    """Tokens may be forced where a chain removes everything; what learns from the chain's end then waits."""
+    x = logs(0.5, 0.3, 0.2)
+    for rule, start in ((EntropyRate(2.0, 0.1, of="final"), 0.0), (Mirostat(2.0, surprise="sampled"), 4.0)):
+        sampler = Ban([0, 1, 2]) | rule
+        state = sampler.observe(x, sampler.start([[]], seed=0), [1]).state
+        assert np.ravel(state.memory[1])[0] == start
+    sampler = Ban([0, 1, 2]) | AdaptiveP(0.5, decay=0.5)
+    assert sampler.observe(x, sampler.start([[]], seed=0), [1]).state.memory[1].tolist() == [[0.5, 2.0]]

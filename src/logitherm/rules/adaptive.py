@@ -68,7 +68,8 @@ class AdaptiveP(Rule, name="adaptive_p"):
     def advance(self, memory: np.ndarray, step: Step) -> np.ndarray:
         """The sums with the probabilities of the tokens just drawn, as this rule received them."""
         at = asked(step)
-        p = numpy(softmax(received(memory, step)))[np.arange(len(step.tokens)), step.tokens]
+        with np.errstate(invalid="ignore"):  # a row may have nothing left where tokens are forced
+            p = np.nan_to_num(numpy(softmax(received(memory, step)))[np.arange(len(step.tokens)), step.tokens])
         decay = np.asarray(at.values(self.decay))
         new: np.ndarray = self._sums(memory, at) * (decay * np.ones(len(p)))[:, None]
         new += np.stack([p, np.ones(len(p))], axis=1)

@@ -86,10 +86,12 @@ class EntropyRate(Tempering, name="entropy_rate"):
         low, high = self._bounds(at)
         now = np.clip(memory[:, 0], low, high)
         if self.of == "final":
-            found = step.final_entropy
+            with np.errstate(invalid="ignore"):  # a row may have nothing left where tokens are forced
+                found = step.final_entropy
         else:
             found = numpy(entropy(step.raw / like(np.exp(now), step.raw)[:, None]))[:, 0]
-        wanted = now - np.asarray(at.values(self.eta)) * (found - np.asarray(at.values(self.target)))
+        error = np.nan_to_num(found - np.asarray(at.values(self.target)))
+        wanted = now - np.asarray(at.values(self.eta)) * error
         side = np.sign(wanted - np.clip(wanted, low, high))
         since = np.where(memory[:, 1] * side > 0, memory[:, 1], 0.0)
         return np.stack([np.clip(wanted, low, high), side * (1 + np.abs(since))], axis=1)

@@ -70,8 +70,10 @@ class LengthDecay(Rule, name="length_decay"):
             return logits
         xp = namespace(logits)
         grown = like(growth, logits)[:, None]
-        moved = (grown != 1) & ends(self, logits) & xp.isfinite(logits)
-        return xp.where(moved, logits + xp.abs(logits) * (grown - 1), logits)
+        alive = xp.isfinite(logits)
+        finite = keep(logits, alive, 0.0)
+        moved = (grown != 1) & ends(self, logits) & alive
+        return xp.where(moved, finite + xp.abs(finite) * (grown - 1), logits)
 
 
 @dataclass(frozen=True)

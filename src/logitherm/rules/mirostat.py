@@ -81,7 +81,8 @@ class Mirostat(Rule, name="mirostat"):
         at = asked(step)
         tau, eta = np.asarray(at.values(self.tau)), np.asarray(at.values(self.eta))
         mu = np.where(np.isnan(memory), 2 * tau, memory)
-        surprise = -(step.raw_logprobs if self.surprise == "raw" else step.final_logprobs) / BIT
+        with np.errstate(invalid="ignore"):  # a row may have nothing left where tokens are forced
+            surprise = -(step.raw_logprobs if self.surprise == "raw" else step.final_logprobs) / BIT
         learns = np.isfinite(surprise) & np.isfinite(tau)
         error = np.where(learns, surprise, 0.0) - np.where(learns, tau, 0.0)
         return np.where(learns, mu - eta * error, mu)
