@@ -9,6 +9,7 @@ import torch
 from logitherm import Sampler
 from logitherm.rules import Ban, Mirostat, Temperature
 from logitherm.rules.mirostat import rank
+from logitherm.schedule import SCHEDULES
 from tests.rows import kept, logs
 
 
@@ -134,3 +135,10 @@ def test_the_same_kept_sets_as_llama_cpp(version):
         state = ours.observe(row, state, [array.data[array.selected].id]).state
     engine.llama_sampler_free(theirs)
     assert len(sizes) > 5
+
+
+def test_a_schedule_is_read_where_the_token_was_drawn():
+    """eta is .5 for the first token and .1 from the second on; token 1 has an error of 1 bit each time."""
+    row = logs(1 / 2, 1 / 4, 1 / 8, 1 / 8)
+    seen = told(Mirostat(1.0, eta=SCHEDULES["linear"](0.5, 0.1, 1)), row, [1, 1, 1])
+    assert [mu for _, mu in seen] == pytest.approx([2.0, 1.5, 1.4], abs=1e-14)
