@@ -144,7 +144,7 @@ MUTANTS = [
     Mutant("rules/memory.py", "history.lengths - 1", "history.lengths - 0", "tests/rules"),
     Mutant("rules/memory.py", "if at.memory is memory", "", "tests/rules"),
     Mutant("rules/mirostat.py", "step.raw_logprobs if self.surprise ==", "step.raw_logprobs if self.surprise !=", "tests/rules"),
-    Mutant("rules/mirostat.py", "np.where(learns, mu - eta * error, mu)", "mu - eta * error", "tests/rules"),
+    Mutant("rules/mirostat.py", "np.isfinite(surprise) & np.isfinite(tau)", "np.isfinite(tau)", "tests/rules"),
     Mutant("rules/mirostat.py", "(places + 1) / places", "(places + 2) / (places + 1)", "tests/rules"),
     Mutant("rules/mirostat.py", "| (logits == top(logits))", "", "tests/rules"),
     Mutant("rules/adaptive.py", "received(memory, step)", "step.raw", "tests/rules"),

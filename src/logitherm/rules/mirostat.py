@@ -85,7 +85,8 @@ class Mirostat(Rule, name="mirostat"):
             surprise = -(step.raw_logprobs if self.surprise == "raw" else step.final_logprobs) / BIT
         learns = np.isfinite(surprise) & np.isfinite(tau)
         error = np.where(learns, surprise, 0.0) - np.where(learns, tau, 0.0)
-        return np.where(learns, mu - eta * error, mu)
+        moved: np.ndarray = mu - eta * error
+        return moved
 
 
 def rank(logits: Array, mu: Array) -> Array:
