@@ -154,7 +154,7 @@ MUTANTS = [
     # runs, ends, repeats
     Mutant("rules/sequences.py", "tokens[max(0, len(tokens) - max(map(len, runs))) :]", "tokens[len(tokens) - max(map(len, runs)) :]", "tests/rules"),
     Mutant("rules/sequences.py", "amounts[row, runs[i][-1]] +=", "amounts[row, runs[i][-1]] =", "tests/rules"),
-    Mutant("rules/sequences.py", "if len(r) - 1 <= len(tokens) and", "if", "tests/rules"),
+    Mutant("rules/sequences.py", "last[len(last) - len(r) + 1 :] == r[:-1]", "last[: len(r) - 1] == r[:-1]", "tests/rules"),
     Mutant("rules/constrain.py", "        if not self.ids:\n            raise", "        if False:\n            raise", "tests/rules"),
     Mutant("rules/length.py", "at.state.position >= n - 1", "at.state.position >= n", "tests/rules"),
     Mutant("rules/length.py", "xp.abs(finite) * (grown - 1)", "finite * (grown - 1)", "tests/rules"),

@@ -44,8 +44,8 @@ class Mirostat(Rule, name="mirostat"):
     stays. A forced token that was impossible (probability 0) teaches nothing. Where the text cannot reach tau, mu
     grows without end (here as in both sources).
     Raises RecipeError if a number is out of its range.
-    Source: Basu et al., "Mirostat", arXiv:2007.14966, Algorithm 1; mirostat.py of basusourya/mirostat (commit
-    444fce24); llama.cpp (src/llama-sampler.cpp, commit 00efb3e1), from which version 2 and the rounding of k are.
+    Source: Basu et al., "Mirostat", arXiv:2007.14966, as its authors' mirostat.py has it (basusourya/mirostat, commit
+    444fce24); llama.cpp (src/llama-sampler.cpp, commit 00efb3e1): version 2, the 100 tokens and the rounding of k.
     Example: p = [1/2, 1/4, 1/8, 1/8] has surprises 1, 2, 3, 3, so mirostat(1.0), whose mu starts at 2, keeps tokens 0
     and 1. If 0 is drawn the error is 0; if 1 is, mu becomes 2 − 0.1 · (2 − 1) = 1.9 and only token 0 stays.
     """

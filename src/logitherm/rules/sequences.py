@@ -38,7 +38,7 @@ def weighted(name: str, value: Any) -> tuple[Run, float]:
 def completed(tokens: np.ndarray, runs: Sequence[Run]) -> list[int]:
     """The places of the runs that one more token, their last, would complete."""
     last = tuple(tokens[max(0, len(tokens) - max(map(len, runs))) :].tolist())
-    return [i for i, r in enumerate(runs) if len(r) - 1 <= len(tokens) and last[len(last) - len(r) + 1 :] == r[:-1]]
+    return [i for i, r in enumerate(runs) if last[len(last) - len(r) + 1 :] == r[:-1]]
 
 
 @dataclass(frozen=True)
