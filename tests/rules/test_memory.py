@@ -21,7 +21,7 @@ def test_texts_are_the_same_alone_and_derive_again(recipe, tmp_path):
     assert lt.generate("The dog", seed=2, **settings).text == together[1].text
     assert "right:" in str(lt.verify(path))
     trace = lt.explain("The cat slept on the", recipe=recipe, model="toy", seed=1, step=20)
-    assert trace.draw.token == together[0].tokens[19].id
+    assert trace.draw.id == together[0].tokens[19].id
 
 
 def test_the_temperature_of_a_controller_is_shown():
