@@ -1,4 +1,4 @@
-"""Constraints on single tokens: favour them, forbid them, or forbid the end for a while."""
+"""Constraints on single tokens: favour them, forbid them, allow no others, or forbid the end for a while."""
 
 from __future__ import annotations
 
@@ -87,6 +87,35 @@ def without(logits: Array, ids: list[int], at: At) -> Array:
     allowed = np.ones((1, logits.shape[-1]), dtype=bool)
     allowed[:, ids] = False
     return keep(logits, namespace(logits).asarray(allowed, device=logits.device))
+
+
+@dataclass(frozen=True)
+class Allow(Rule, name="allow"):
+    """Remove all but chosen tokens.
+
+    ids: a list of token ids, at least one. There is no neutral setting.
+    logits (rows, vocabulary) float64 -> the same shape; what stays is untouched, the rest becomes -inf.
+    Raises RecipeError if the list is empty or an id is negative or not whole, and at the first step if an id is not in
+    the vocabulary. A row in which all of them were removed before is an error that names it.
+    Source: allowed_token_ids of vLLM 0.33 (sampling_params.py, v1/sample/sampler.py).
+    Example: allow([1, 3]) on logits [4, 3, 2, 1] gives [-inf, 3, -inf, 1].
+    """
+
+    ids: Sequence[int] = listed(whole, "whole numbers >= 0", unit="token ids")
+
+    neutral = None
+    examples = ({"ids": [0, 1]},)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.ids:
+            raise RecipeError("Allow.ids must be a list of at least one id; got []")
+
+    def apply(self, logits: Array, at: At) -> Array:
+        """The logits of the allowed tokens."""
+        allowed = np.zeros((1, logits.shape[-1]), dtype=bool)
+        allowed[:, below("Allow.ids", self.ids, logits.shape[-1])] = True
+        return keep(logits, namespace(logits).asarray(allowed, device=logits.device))
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,123 @@
+"""The entropy-rate controller: by hand, its identity, its targets, its bounds."""
+
+import numpy as np
+import pytest
+import torch
+
+from logitherm import RecipeError, Sampler, Temperature, TopK
+from logitherm.arrays import entropy
+from logitherm.rules import AdaptiveP, Ban, EntropyRate, Mirostat, TargetEntropy
+from tests.rows import logs
+
+ZIPF = -1.1 * np.log(np.arange(1.0, 501.0))[None]
+
+
+def temperatures(rule, row, steps, rest=()):
+    """The temperature before each token, the final entropies, and the state at the end; token 0 always comes."""
+    sampler = Sampler(rule, *rest)
+    state = sampler.start([[]], seed=0)
+    used, entropies = [], []
+    for _ in range(steps):
+        first, *_ = sampler.stages(row, state)
+        used.append(float(rule.temperature(first[1], first[3])[0, 0]))
+        step = sampler.observe(row, state, [0])
+        entropies.append(step.final_entropy[0])
+        state = step.state
+    return used, entropies, state
+
+
+def test_the_example():
+    flat = np.zeros((1, 4))
+    down, _, _ = temperatures(EntropyRate(1.0, 0.1), flat, 3)
+    up, _, _ = temperatures(EntropyRate(2.0, 0.1), flat, 2)
+    off = np.log(4) - 1
+    assert down == pytest.approx([1.0, np.exp(-0.1 * off), np.exp(-0.2 * off)], abs=1e-14)
+    assert up == pytest.approx([1.0, np.exp(0.1 * (2 - np.log(4)))], abs=1e-14)
+    assert [round(t, 4) for t in (*down[1:], up[1])] == [0.9621, 0.9257, 1.0633]
+
+
+@pytest.mark.parametrize("of", ["raw", "final"])
+def test_while_no_bound_holds_it_the_mean_error_is_the_way_of_log_t(of):
+    rows = [np.random.default_rng(i).normal(scale=2, size=(1, 200)) for i in range(300)]
+    sampler = Sampler(EntropyRate(2.5, 0.03, of=of), *([TopK(40)] if of == "final" else []))
+    state = sampler.start([[]], seed=3)
+    found = []
+    for row in rows:
+        step = sampler.step(row, state)
+        found.append(step.final_entropy[0])
+        state = step.state
+    log_t, held = state.memory[0][0]
+    assert held == 0
+    assert np.mean(found) - 2.5 == pytest.approx((0 - log_t) / (0.03 * 300), abs=1e-9)
+    assert abs(np.mean(found) - 2.5) < 0.2
+
+
+def test_on_a_stationary_row_it_finds_the_temperature_of_that_entropy():
+    used, entropies, _ = temperatures(EntropyRate(3.0, 0.1), ZIPF, 300)
+    sampler = Sampler(TargetEntropy(3.0))
+    ((rule, before, _, at),) = sampler.stages(ZIPF, sampler.start([[]]))
+    assert used[-1] == pytest.approx(rule.temperature(before, at)[0, 0], abs=1e-6)
+    assert entropies[-1] == pytest.approx(3.0, abs=1e-6)
+
+
+def test_final_sees_the_cuts_and_raw_does_not():
+    rest = (TopK(2),)
+    (_, raw), (_, final) = (temperatures(EntropyRate(0.5, 0.1, of=of), ZIPF, 2, rest)[0] for of in ("raw", "final"))
+    assert raw == pytest.approx(np.exp(0.1 * (0.5 - entropy(ZIPF)[0, 0])), abs=1e-12)
+    assert final == pytest.approx(np.exp(0.1 * (0.5 - entropy(ZIPF[:, :2])[0, 0])), abs=1e-12)
+    chain = Temperature(0.5) | EntropyRate(0.5, 0.1)  # raw is before the temperature, too
+    state = chain.observe(ZIPF, chain.start([[]], seed=0), [0]).state
+    assert np.exp(state.memory[1][0, 0]) == pytest.approx(raw, abs=1e-12)
+
+
+def test_an_unreachable_target_is_reported_and_does_not_wind_up():
+    """Two tokens have log 2 = .69 nats at most: 5 nats hold T at t_max; as soon as the text allows, T comes back."""
+    rule = EntropyRate(5.0, 0.1)
+    sampler = Sampler(rule)
+    state = sampler.start([[]], seed=0)
+    sure, open_ = np.array([[5.0, 0.0, *[-np.inf] * 498]]), np.zeros((1, 500))  # log 500 = 6.2 nats
+    reports = []
+    for _ in range(400):
+        state = sampler.observe(sure, state, [0]).state
+        reports.append(float(rule.held(state.memory[0])[0]))
+    assert np.exp(state.memory[0][0, 0]) == pytest.approx(3.0)
+    assert reports[0] == 0
+    assert reports[-2:] == [reports[-1] - 1, reports[-1]]
+    assert reports[-1] > 390
+    state = sampler.observe(open_, state, [0]).state
+    assert rule.held(state.memory[0]).tolist() == [0.0]
+    for _ in range(19):
+        state = sampler.observe(open_, state, [0]).state
+    assert state.memory[0][0, 0] < 0  # 20 tokens: 1.1 down at .12 a token
+
+    low = EntropyRate(0.1, 0.5)
+    _, _, state = temperatures(low, np.zeros((1, 4)), 50)
+    assert low.held(state.memory[0])[0] < -30
+    assert np.exp(state.memory[0][0, 0]) == pytest.approx(0.05)
+
+
+def test_torch_gives_the_same_memory():
+    sampler = Sampler(EntropyRate(2.0, 0.2))
+    ours = sampler.observe(ZIPF, sampler.start([[]], seed=0), [1]).state
+    theirs = sampler.observe(torch.from_numpy(ZIPF), sampler.start([[]], seed=0), [1]).state
+    assert isinstance(theirs.memory[0], np.ndarray)
+    assert theirs.memory[0] == pytest.approx(ours.memory[0], abs=1e-12)
+
+
+def test_the_bounds():
+    used, _, _ = temperatures(EntropyRate(2.0, 0.1, t_min=1.5), logs(0.5, 0.5), 1)
+    assert used == [pytest.approx(1.5)]
+    for low, high in ((2.0, 1.0), ((0.5, 2.0), 1.0), ((0.5, 2.0), (1.0, 1.0))):
+        with pytest.raises(RecipeError, match=r"EntropyRate\.t_min must be at most t_max"):
+            EntropyRate(1.0, 0.1, t_min=low, t_max=high)
+
+
+def test_a_row_with_nothing_left_teaches_nothing():
+    """Tokens may be forced where a chain removes everything; what learns from the chain's end then waits."""
+    x = logs(0.5, 0.3, 0.2)
+    for rule, start in ((EntropyRate(2.0, 0.1, of="final"), 0.0), (Mirostat(2.0, surprise="sampled"), 4.0)):
+        sampler = Ban([0, 1, 2]) | rule
+        state = sampler.observe(x, sampler.start([[]], seed=0), [1]).state
+        assert np.ravel(state.memory[1])[0] == start
+    sampler = Ban([0, 1, 2]) | AdaptiveP(0.5, decay=0.5)
+    assert sampler.observe(x, sampler.start([[]], seed=0), [1]).state.memory[1].tolist() == [[0.5, 2.0]]

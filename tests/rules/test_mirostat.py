@@ -1,0 +1,144 @@
+"""Mirostat by hand, at its edges, against llama.cpp, and over a long text."""
+
+import ctypes
+
+import numpy as np
+import pytest
+import torch
+
+from logitherm import Sampler
+from logitherm.rules import Ban, Mirostat, Temperature
+from logitherm.rules.mirostat import rank
+from logitherm.schedule import SCHEDULES
+from tests.rows import kept, logs
+
+
+def told(rule, row, tokens):
+    """What one row keeps before each token, and the ceiling then, where these tokens come."""
+    sampler = Sampler(rule)
+    state = sampler.start([[]], seed=0)
+    seen = []
+    for token in tokens:
+        ((_, _, after, at),) = sampler.stages(row, state)
+        seen.append((np.flatnonzero(np.isfinite(after[0])).tolist(), float(rule.ceiling(at)[0])))
+        state = sampler.observe(row, state, [token]).state
+    return seen
+
+
+def test_the_example():
+    row = logs(1 / 2, 1 / 4, 1 / 8, 1 / 8)
+    assert told(Mirostat(1.0), row, [0, 1, 0]) == [([0, 1], 2.0), ([0, 1], 2.0), ([0], pytest.approx(1.9, abs=1e-15))]
+
+
+def test_raw_and_sampled_surprise_are_two_controllers():
+    """Of two tokens with p = 1/2 and 1/4 the second has a raw surprise of 2 bits, and log2(3) bits as it was drawn."""
+    row = logs(1 / 2, 1 / 4, 1 / 8, 1 / 8)
+    (_, raw), (_, sampled) = (told(Mirostat(1.0, eta=0.5, surprise=s), row, [1, 0])[1] for s in ("raw", "sampled"))
+    assert raw == pytest.approx(2 - 0.5 * (2 - 1), abs=1e-15)
+    assert sampled == pytest.approx(2 - 0.5 * (np.log2(3) - 1), abs=1e-15)
+
+
+def test_raw_is_before_any_rule_and_the_ceiling_is_on_what_is_received():
+    sampler = Temperature(0.5) | Mirostat(1.0, eta=1.0)
+    row = logs(1 / 2, 1 / 4, 1 / 8, 1 / 8)  # p² has the shares 16 4 1 1 of 22: surprises .46, 2.46, 4.46, 4.46
+    state = sampler.start([[]], seed=0)
+    assert np.isfinite(sampler.apply(row, state)[0]).tolist() == [True, False, False, False]
+    assert sampler.observe(row, state, [1]).state.memory[1].tolist() == [2 - (2 - 1)]
+
+
+def test_version_1_by_hand():
+    """A Zipf row of slope s: p of rank i is i^-s, so the estimate is exact. V = 1000, s = 2: k = (2^mu / .999)^.5."""
+    row = -2.0 * np.log(np.arange(1.0, 1001.0))[None]
+    for mu, k in ((6.0, 8), (6.34, 9), (8.0, 16), (-3.0, 1), (50.0, 1000), (np.inf, 1000)):
+        assert rank(row, np.array([[mu]])).tolist() == [[k]], mu
+        assert rank(torch.from_numpy(row), torch.tensor([[mu]], dtype=torch.float64)).tolist() == [[k]]
+    assert told(Mirostat(3.0, version=1), row, [0])[0] == ([*range(8)], 6.0)
+
+
+def test_version_1_where_the_formula_divides_by_zero():
+    one = -np.log(np.arange(1.0, 1001.0))[None]  # slope 1: (s − 1) / (1 − V^(1 − s)) goes to 1 / log V
+    assert rank(one, np.array([[6.0]])).tolist() == [[int(2**6 / np.log(1000))]]
+    near = -(1 + 1e-7) * np.log(np.arange(1.0, 1001.0))[None]
+    assert rank(near, np.array([[6.0]])).tolist() == [[int(2**6 / np.log(1000))]]
+    flat = np.zeros((1, 10))  # slope 0: all or one, and ties stay together
+    assert rank(flat, np.array([[3.0]])).tolist() == [[1]]
+    assert rank(flat, np.array([[4.0]])).tolist() == [[10]]
+    assert kept(Mirostat(0.5, version=1), flat) == [True] * 10
+    assert kept(Mirostat(0.5, version=1), np.array([[-np.inf, 1.0, -np.inf]])) == [False, True, False]
+    assert kept(Mirostat(np.inf, version=1), logs(0.5, 0.3, 0.2)) == [True] * 3
+
+
+def test_the_likeliest_stays_whatever_the_ceiling():
+    assert kept(Mirostat(0.01), logs(0.3, 0.3, 0.2, 0.2)) == [True, True, False, False]
+
+
+def test_an_impossible_token_teaches_nothing():
+    sampler = Ban([1]) | Mirostat(2.0, surprise="sampled")
+    row = logs(0.5, 0.3, 0.2)
+    state = sampler.observe(row, sampler.start([[]], seed=0), [1]).state
+    assert state.memory[1].tolist() == [4.0]
+
+
+def test_rows_and_versions_mix():
+    rows = np.random.default_rng(0).normal(scale=3, size=(2, 300))
+    both = Sampler(Mirostat((2.0, 3.0), version=(1, 2)))
+    out = both.apply(rows, both.start([[]] * 2, seed=0))
+    for i, rule in enumerate((Mirostat(2.0, version=1), Mirostat(3.0))):
+        alone = Sampler(rule)
+        assert np.array_equal(out[[i]], alone.apply(rows[[i]], alone.start([[]], seed=0)))
+
+
+@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("surprise", ["raw", "sampled"])
+def test_the_mean_surprise_converges_to_tau(version, surprise):
+    """A stationary Zipf row of 2,000 tokens, tau = 3 bits, eta = 0.1, 3,000 tokens of which the first 500 are left out.
+
+    Statistic: the mean surprise of the drawn tokens. Tolerance 0.1 bits: the identity mean − tau = (mu before − mu
+    after) / (eta · n) leaves |mu before − mu after| / 250, and mu stays within 1 to 20 bits. The identity itself holds
+    to 1e-9.
+    """
+    row = -1.1 * np.log(np.arange(1.0, 2001.0))[None]
+    sampler = Sampler(Mirostat(3.0, version=version, surprise=surprise))
+    state = sampler.start([[]], seed=7)
+    surprises, ceilings = [], []
+    for _ in range(3000):
+        step = sampler.step(row, state)
+        log_p = step.raw_logprobs if surprise == "raw" else step.final_logprobs
+        surprises.append(-log_p[0] / np.log(2))
+        state = step.state
+        ceilings.append(state.memory[0][0])
+    mean = np.mean(surprises[500:])
+    assert mean - 3 == pytest.approx((ceilings[499] - ceilings[-1]) / (0.1 * 2500), abs=1e-9)
+    assert abs(mean - 3) < 0.1
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_the_same_kept_sets_as_llama_cpp(version):
+    """llama.cpp's own sampler on the same row, 60 tokens: it draws, ours observes. Its ceiling is a float32."""
+    engine = pytest.importorskip("llama_cpp")
+    size = 500
+    row = np.random.default_rng(3).normal(scale=2.5, size=(1, size)).astype(np.float32)
+    init = engine.llama_sampler_init_mirostat_v2 if version == 2 else engine.llama_sampler_init_mirostat
+    theirs = init(11, 4.0, 0.3) if version == 2 else init(size, 11, 4.0, 0.3, 100)
+    ours = Sampler(Mirostat(4.0, eta=0.3, version=version, surprise="sampled"))
+    state = ours.start([[]], seed=0)
+    sizes = set()
+    for _ in range(60):
+        data = (engine.llama_token_data * size)(*[engine.llama_token_data(i, row[0, i], 0.0) for i in range(size)])
+        array = engine.llama_token_data_array(
+            ctypes.cast(data, ctypes.POINTER(engine.llama_token_data)), size, -1, False
+        )
+        engine.llama_sampler_apply(theirs, ctypes.byref(array))
+        left = sorted(array.data[i].id for i in range(array.size))
+        assert np.flatnonzero(np.isfinite(ours.apply(row, state)[0])).tolist() == left
+        sizes.add(len(left))
+        state = ours.observe(row, state, [array.data[array.selected].id]).state
+    engine.llama_sampler_free(theirs)
+    assert len(sizes) > 5
+
+
+def test_a_schedule_is_read_where_the_token_was_drawn():
+    """eta is .5 for the first token and .1 from the second on; token 1 has an error of 1 bit each time."""
+    row = logs(1 / 2, 1 / 4, 1 / 8, 1 / 8)
+    seen = told(Mirostat(1.0, eta=SCHEDULES["linear"](0.5, 0.1, 1)), row, [1, 1, 1])
+    assert [mu for _, mu in seen] == pytest.approx([2.0, 1.5, 1.4], abs=1e-14)
