@@ -191,12 +191,6 @@ def test_spoiled_rows_are_told_apart():
     )
 
 
-@pytest.fixture(autouse=True)
-def kernels_are_on(monkeypatch):
-    """Also where the suite runs with LOGITHERM_PLAN=plain."""
-    monkeypatch.delenv(VARIABLE, raising=False)
-
-
 @pytest.fixture
 def compiled():
     KERNELS.load()
