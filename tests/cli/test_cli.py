@@ -191,7 +191,7 @@ def test_ctrl_c_keeps_what_was_written_and_exits_130(options):
         first = "" if options else process.stdout.read(1)
         time.sleep(3.0 if options else 0.5)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in err
     if options:
