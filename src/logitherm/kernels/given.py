@@ -26,35 +26,34 @@ def in_place(logits: Any) -> Given | None:
     """The logits as a kernel reads them: where they lie, or, if they are strided there, a copy. None if they are of
     another kind, shape or device.
     """
-    if not isinstance(logits, np.ndarray):
-        if not is_torch(logits):
+    if isinstance(logits, np.ndarray):
+        return _rows(logits)
+    if not is_torch(logits):
+        return None
+    torch = sys.modules["torch"]
+    try:  # one call for what a model gives; it refuses gradients and other devices
+        if logits.dtype is torch.bfloat16:
+            bits = logits.view(torch.int16).numpy()
+            fit = bits.ndim == 2 and bits.flags.c_contiguous and bits.shape[1] >= FEWEST
+            return (NO_FLOATS, bits, BFLOAT16) if fit else _rows(logits.float().numpy())
+        return _rows(logits.numpy())
+    except (TypeError, RuntimeError):
+        if logits.device.type != "cpu" or not logits.is_floating_point() or logits.element_size() > 4:
             return None
-        try:
-            logits = logits.numpy()  # one call for what a model gives; it refuses bfloat16, gradients and other devices
-        except (TypeError, RuntimeError):
-            return _less_usual(logits)
+        return _rows(logits.detach().float().numpy())
+
+
+def _rows(logits: np.ndarray) -> Given | None:
     if logits.ndim != 2 or logits.dtype not in READ:
         return None
-    rows: np.ndarray = logits
-    flags = rows.flags
+    flags = logits.flags
     if not (flags.c_contiguous and flags.aligned):
-        rows = np.require(rows, requirements=["C", "A"])
-    if rows.dtype == SINGLE:
-        return rows, NO_BITS, FLOAT32
-    if rows.shape[1] < FEWEST:
-        return rows.astype(SINGLE), NO_BITS, FLOAT32
-    return NO_FLOATS, rows.view(np.int16), FLOAT16
-
-
-def _less_usual(logits: Any) -> Given | None:
-    """The same of a tensor that is bfloat16, has a gradient, or lies elsewhere."""
-    torch = sys.modules["torch"]
-    if logits.device.type != "cpu" or not logits.is_floating_point() or logits.element_size() > 4:
-        return None
-    logits = logits.detach()
-    if logits.dtype != torch.bfloat16 or logits.ndim != 2 or logits.shape[1] < FEWEST:
-        return in_place(logits.float().numpy())
-    return NO_FLOATS, logits.contiguous().view(torch.int16).numpy(), BFLOAT16
+        logits = np.require(logits, requirements=["C", "A"])
+    if logits.dtype == SINGLE:
+        return logits, NO_BITS, FLOAT32
+    if logits.shape[1] < FEWEST:
+        return logits.astype(SINGLE), NO_BITS, FLOAT32
+    return NO_FLOATS, logits.view(np.int16), FLOAT16
 
 
 def float32_rows(logits: Any) -> np.ndarray | None:
