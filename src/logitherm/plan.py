@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from logitherm.arrays import is_torch, numpy
-from logitherm.kernels.codes import DRAWN, EXPONENTIAL, FINE, FULL, MARKS
+from logitherm.kernels.codes import DRAWN, EXPONENTIAL, FINE, FULL, LINEAR, MARKS, TEMPERATURE
 from logitherm.kernels.compiling import KERNELS
 from logitherm.kernels.given import float32_rows, in_place
 from logitherm.kernels.gpu.entry import CARDS
@@ -26,10 +26,12 @@ VARIABLE = "LOGITHERM_PLAN"
 """Set to "plain" it switches all kernels off."""
 
 NOTHING = np.empty(0, np.int64)
+MOST_HEATS = 3
+"""So many divisions one after another the bounds of the kernel for cards are proven for."""
 
 Drawn = tuple[np.ndarray, np.ndarray, Ragged]
-"""One token a row, (rows, 2) their log-probabilities to about 1e-6 and marks of the rows (NaN: none), and the histories
-with the tokens.
+"""One token a row, (rows, 2) their log-probabilities, which are rough, and marks of the rows (NaN: none), and the
+histories with the tokens.
 """
 
 
@@ -110,6 +112,9 @@ class Plan:
         """The same by the kernel on a graphics card, for logits that lie on one."""
         told = told_apart(self.rules, state) if self._told is None else self._told
         if not CARDS.takes(logits) or not len(state) or (told[..., 0] > EXPONENTIAL).any():
+            return None
+        kinds = told[..., 0]
+        if (((kinds == TEMPERATURE) | (kinds >= LINEAR)).sum(axis=-1) > MOST_HEATS).any():
             return None
         drawn = CARDS.draw(logits, state.seed, state.position, told)
         if drawn is None:

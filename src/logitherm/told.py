@@ -159,7 +159,11 @@ UNSUMMED = "median", "surprisal_median", "running_perplexity"
 
 
 def covered(rules: Sequence[Rule]) -> bool:
-    """Whether the cut kernel covers a chain."""
+    """Whether the cut kernel covers a chain.
+
+    Not what looks at the row before any rule behind a head, which has changed it; and not two coefficients of the
+    entropy, which are summed before they meet it, so that they may cancel where the plain rule's terms do not.
+    """
     head = 0
     while head < len(rules) and (type(rules[head]) in EDITS or type(rules[head]) in LISTS):
         head += 1
@@ -167,7 +171,9 @@ def covered(rules: Sequence[Rule]) -> bool:
     known = CUT.keys() if exact else CUT.keys() - DYNAMIC.keys() - FLOORS.keys()
     return (
         all(type(rule) in known for rule in rules[head:])
+        and not (head and any(getattr(rule, "of", "kept") == "raw" for rule in rules))
         and all(getattr(rule, feature, 0.0) == 0.0 for rule in rules for feature in UNSUMMED)
+        and all(0.0 in (rule.entropy, rule.log_perplexity) for rule in rules if isinstance(rule, DynamicTemperature))
         and all(rule.eos is not None for rule in rules if isinstance(rule, MinNewTokens))
     )
 

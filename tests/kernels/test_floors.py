@@ -48,6 +48,11 @@ CHAINS = [
 ]
 
 
+@pytest.fixture
+def compiled():
+    KERNELS.load()
+
+
 def check(recipe, row, us):
     """One row under one recipe; how many of the draws took exact weights."""
     sampler = parse(recipe)
@@ -107,15 +112,26 @@ def test_rough_sums_are_asked_again_only_where_a_token_lies_at_the_limit():
 
 def test_min_k_looks_as_far_down_as_it_must():
     """The heaviest drop may lie beyond any number of logits: only what is left below them tells."""
-    for place in (1, 63, 64, 65, 255, 256, 257, 3000, 8999):
-        row = np.where(np.arange(9000) < place, 5.0, -5.0).astype(np.float32)
+    for place in (1, 63, 64, 65, 255, 256, 257, 3000, 19_999):
+        row = np.where(np.arange(20_000) < place, 5.0, -5.0).astype(np.float32)
         rng = np.random.default_rng(place)
         check("min_k(0.0)", rng.permutation(row), [0.1, 0.7])
-        slope = row + np.linspace(1e-3, 0, 9000).astype(np.float32)
+        slope = row + np.linspace(1e-3, 0, 20_000).astype(np.float32)
         check("min_k(0.0)", rng.permutation(slope), [0.1, 0.7])
-    steps = -np.cumsum(np.linspace(0.001, 1.0, 9000)).astype(np.float32)  # heavier and heavier, but for their places
+    steps = -np.cumsum(np.linspace(0.001, 1.0, 20_000)).astype(np.float32)  # heavier and heavier, but for their places
     check("min_k(0.0)", steps, [0.3])
     check("min_k(1e9)", steps, [0.3])
+
+
+def test_a_deviation_is_about_the_mean():
+    """Squares about the largest logit would cancel where that lies far from all others."""
+    row = (np.random.default_rng(1).normal(size=100_000) * 1e-2 - 1000).astype(np.float32)
+    row[7] = 0.0
+    wide = row.astype(np.float64)
+    for nearest in (row.min(), np.sort(row)[50_000]):
+        width = (0.0 - np.float64(nearest)) / wide.std() / (1 + 1e-6)
+        for side in (1 - 4e-12, 1 + 4e-12):
+            check(f"top_n_sigma({float(width * side)!r})", row, [0.4])
 
 
 def test_every_cutoff_but_two_has_a_kernel():
@@ -141,8 +157,44 @@ def test_what_edits_leave_to_plain_rules():
     assert kernel("bias([[1, 0.1]]) | p_less()", row, 0.5)[0] == ASK
 
 
-def test_apply_is_the_same_to_the_last_bit(monkeypatch):
-    KERNELS.load()
+def test_what_looks_at_the_row_before_any_rule_is_not_served_behind_a_head(compiled):
+    """Where the banned token is the likeliest, it decides the entropy of the raw row."""
+    row = np.zeros((64, 9000), np.float32)
+    row[:, :4] = [9, 6, 5, 4]
+    for head in ("ban([0])", "min_new_tokens(5, [0])", "no_repeat_ngram(1)"):
+        for of in ("raw", "kept"):
+            for heat in (f"edt(1.0, 1.0, of='{of}')", f"dynamic_temperature(0.2, entropy=0.2, of='{of}')"):
+                sampler = parse(f"{head} | {heat} | top_p(0.9)")
+                assert sampler.plan().kernel == ("cut" if of == "kept" else None)
+                state = sampler.start([[0]] * 64, seed=3)
+                step, plain = sampler.step(row, state), sampler.step(row.astype(np.float64), state)
+                assert step.tokens.tolist() == plain.tokens.tolist()
+                assert np.array_equal(step.final_logprobs, plain.final_logprobs)
+
+
+def test_two_coefficients_of_the_entropy_may_cancel_only_as_the_plain_rule_has_it():
+    assert parse("dynamic_temperature(0.8, entropy=1e8, log_perplexity=-99999999.9)").plan().kernel is None
+    assert parse("dynamic_temperature(0.8, log_perplexity=0.1)").plan().kernel == "cut"
+
+
+def test_temperatures_beyond_reason_are_left_to_plain_rules():
+    row = np.where(np.arange(1000) % 2, -np.inf, np.linspace(0, 5, 1000)).astype(np.float32)
+    for recipe in ("temperature(1e39) | top_p(0.5)", "temperature(1e60) | p_less_norm()", "temperature(1e31)"):
+        assert kernel(recipe, row, 0.5)[0] == ASK
+    assert kernel("temperature(1e29) | epsilon(0.001)", row, 0.5)[0] == FINE
+
+
+def test_probabilities_of_unlikely_tokens_under_steep_rules_are_remembered(compiled):
+    """The kernel knows T to 1e-4 at worst; a step is not to think that its logits were written over."""
+    row = np.zeros((1, 9000), np.float32)
+    row[0, 0] = 13.0
+    sampler = parse("edt(1.08, 0.0655)")
+    for seed in range(300):
+        step = sampler.step(row, sampler.start([[]], seed=seed))
+        assert np.isfinite(step.final_logprobs).all()
+
+
+def test_apply_is_the_same_to_the_last_bit(monkeypatch, compiled):
     logits = np.stack(list(rows(9001, np.random.default_rng(7)).values()))
     for recipe in ALONE + CHAINS:
         sampler = parse(recipe)

@@ -73,8 +73,25 @@ def test_what_is_read_where_it_lies_and_what_is_not():
         assert (
             sampler.step(given, state).tokens.tolist() == sampler.step(floats.astype(np.float64), state).tokens.tolist()
         )
+    flipped = torch.complex(row.float(), row.float()).conj().imag
+    assert flipped.is_neg()
+    assert np.array_equal(float32_rows(flipped), -row.float().numpy())
+    assert in_place(row.float().numpy().view(np.matrix))[2] == FLOAT32
     for refused in (row[0], row.double(), row.int(), row.to("meta"), "logits", None):
         assert in_place(refused) is None
+
+
+def test_denormal_halves_are_numbers_also_where_torch_flushes_them():
+    row = torch.full((1, 9000), -8.0, dtype=torch.float16)
+    row[0, 10], row[0, 20] = 3e-5, 1e-5
+    sampler = parse("top_k(1)")
+    KERNELS.load()
+    torch.set_flush_denormal(True)
+    try:
+        tokens = {int(sampler.step(row, sampler.start([[]], seed=seed)).tokens[0]) for seed in range(20)}
+    finally:
+        torch.set_flush_denormal(False)
+    assert tokens == {10}
 
 
 def test_what_is_wrong_is_said_as_ever():

@@ -40,10 +40,12 @@ def in_place(logits: Any) -> Given | None:
     except (TypeError, RuntimeError):
         if logits.device.type != "cpu" or not logits.is_floating_point() or logits.element_size() > 4:
             return None
-        return _rows(logits.detach().float().numpy())
+        return _rows(logits.detach().resolve_neg().float().numpy())
 
 
 def _rows(logits: np.ndarray) -> Given | None:
+    if type(logits) is not np.ndarray:
+        logits = np.asarray(logits)  # a matrix, a memory map
     if logits.ndim != 2 or logits.dtype not in READ:
         return None
     flags = logits.flags

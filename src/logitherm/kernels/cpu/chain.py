@@ -40,6 +40,9 @@ FEW = 4096
 FARTHEST_SLIP = 1e-4
 """A temperature less certain than this is computed exactly before it is used."""
 
+COLDEST_RUN, HOTTEST_RUN = 1e-30, 1e30
+"""A run whose temperatures come to less or more is left to the plain rules: bounds in float32 would overflow."""
+
 UNCUT = -1
 """The count of kept tokens where no rule has cut."""
 
@@ -99,7 +102,7 @@ def attempt(row, u, rules, work, top, chunks, seen, bracket, exact):
             if came == FINE:
                 t, slip = t * own, slip + off
                 fast, slow, able = scales(top, t)
-                if not (np.isfinite(t) and np.isfinite(slow[1]) and slow[1] > 0.0 and weigh_edited(work, slow)):
+                if not (COLDEST_RUN < t < HOTTEST_RUN and weigh_edited(work, slow)):
                     came = ASK
                 elif n >= 0:
                     weigh_listed(work, n, slow)
@@ -163,6 +166,8 @@ def _by_limit(kind, now, row, work, chunks, n, cut, top, t, slip, slow, seen, ex
         came, least, doubt = limit(kind, now, row, work, chunks, n, top, t, seen == WEIGHED, seen == MEASURED, exact)
         if came != FINE:
             return came, cut, n
+    if not (least == least and doubt == doubt):
+        return UNSURE, cut, n
     if doubt > 0.0 and _between(row, work, chunks, n, least - doubt, least + doubt):
         return UNSURE, cut, n
     if _at_or_above(least) > cut:

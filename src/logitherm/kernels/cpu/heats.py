@@ -56,8 +56,11 @@ def _steady(kind, now, entropy, most, varentropy, n):
     own, off = heat(kind, now, entropy, most, varentropy, n), LAST_DIGITS * (1.0 + entropy)
     lower = heat(kind, now, max(0.0, entropy - off), most, varentropy, n)
     upper = heat(kind, now, entropy + off, most, varentropy, n)
+    spread = abs(upper - lower)
+    if kind == LINEAR:
+        spread += LAST_DIGITS * (abs(now[1]) * most + abs(now[4]) * (1.0 + varentropy))
     cold = max(lower, upper) <= COLDEST
-    return own if cold or abs(upper - lower) <= STEADY * own else np.nan
+    return own if cold or spread <= STEADY * own else np.nan
 
 
 @njit(**JIT)

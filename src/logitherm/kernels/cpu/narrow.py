@@ -32,16 +32,21 @@ def from_bfloat16(x: Lanes) -> Sequence[Lanes]:
 def from_float16(x: Lanes) -> Sequence[Lanes]:
     """Write what float16 numbers are in float32, with whole numbers alone, for not every processor has halves.
 
-    Exponent and mantissa move to their places and the smaller bias of the exponent is made up for by a product, which
-    is exact, also for denormal numbers. What was infinite or no number gets the exponent of those back.
+    Exponent and mantissa move to their places and the smaller bias of the exponent is made up for by a product. What
+    was infinite or no number gets the exponent of those back. Denormal numbers are made of their mantissa instead: as
+    float32 they would be denormal on the way, which a processor may be told to take for 0.
     """
     b = x.builder
     wide = b.zext(x.value, _many(0).type)
     sign = b.shl(b.and_(wide, _many(0x8000)), _many(16))
     moved = b.shl(b.and_(wide, _many(0x7FFF)), _many(13))
-    sized = b.bitcast((_as_float(x, moved) * 2.0**112).value, wide.type)
+    moved_as = _as_float(x, moved)
+    sized = b.bitcast((moved_as * 2.0**112).value, wide.type)
     endless = b.icmp_unsigned(">=", moved, _many(0x7C00 << 13))
     sized = b.select(endless, b.or_(sized, _many(0x7F800000)), sized)
+    little = (Lanes(b, b.uitofp(b.and_(wide, _many(0x03FF)), moved_as.value.type)) * 2.0**-24).value
+    denormal = b.icmp_unsigned("<", moved, _many(0x0400 << 13))
+    sized = b.select(denormal, b.bitcast(little, wide.type), sized)
     return [_as_float(x, b.or_(sized, sign))]
 
 
