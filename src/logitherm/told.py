@@ -43,6 +43,7 @@ from logitherm.rules import (
 )
 from logitherm.rules.base import SLACK
 from logitherm.rules.dynamic import Dynatemp, Edt
+from logitherm.rules.penalties import Penalty
 from logitherm.schedule import Schedule
 from logitherm.state import At, State
 
@@ -135,6 +136,7 @@ def covered(rules: Sequence[Rule]) -> bool:
         all(type(rule) in known for rule in rules[head:])
         and all(getattr(rule, feature, 0.0) == 0.0 for rule in rules for feature in UNSUMMED)
         and all(rule.eos is not None for rule in rules if isinstance(rule, MinNewTokens))
+        and all(rule.plain for rule in rules if isinstance(rule, Penalty))
     )
 
 
