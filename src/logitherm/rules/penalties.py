@@ -67,18 +67,20 @@ class Penalty(Rule):
         """The weights of places by age, never larger for an older one."""
         return faded(age, window, decay)
 
-    def past(self, logits: Array, at: At, *more: Any) -> tuple[Array, Array]:
-        """What the newest place of each token weighs, and what all of its places do; (rows, vocabulary), 0 if none."""
+    def past(self, logits: Array, at: At, *more: Any, summed: bool = False) -> Array:
+        """(rows, vocabulary) what the newest place of each token weighs, or all of its places together; 0 if none."""
         size = logits.shape[-1]
-        newest, total = np.zeros((2, *logits.shape))
+        found = np.zeros(tuple(logits.shape))
         settings = zip(*map(at.values, (self.window, self.decay, *more)), strict=True)
         for row, (tokens, begun, setting) in enumerate(zip(at.state.tokens, at.state.prompt, settings, strict=True)):
             seen = {"all": tokens, "prompt": tokens[:begun], "output": tokens[begun:]}[self.scope]
             weight = self.weights(np.arange(len(seen))[::-1], *setting)
-            known = seen < size
-            total[row] = np.bincount(seen[known], weight[known], minlength=size)
-            newest[row, seen[known]] = weight[known]  # of a token that stands twice the later place, which is newer
-        return like(newest, logits), like(total, logits)
+            seen, weight = seen[seen < size], weight[seen < size]
+            if summed:
+                found[row] = np.bincount(seen, weight, minlength=size)
+            else:
+                found[row, seen] = weight  # of a token that stands twice the later place, which is newer
+        return like(found, logits)
 
 
 @dataclass(frozen=True)
@@ -134,10 +136,10 @@ class Repetition(Penalty, name="repetition"):
     def apply(self, logits: Array, at: At) -> Array:
         """The logits, weakened where the token was seen."""
         xp = namespace(logits)
-        w, _ = self.past(logits, at, self.slope, self.far)
+        w = self.past(logits, at, self.slope, self.far)
         r = at.column(self.penalty)
-        r = xp.where(w == 1, r, 1 + w * (r - 1))
-        return xp.where(logits > 0, logits / r, logits * r)
+        r = r if self.plain else xp.where(w == 1, r, 1 + w * (r - 1))
+        return xp.where(w > 0, xp.where(logits > 0, logits / r, logits * r), logits)
 
 
 @dataclass(frozen=True)
@@ -164,7 +166,7 @@ class Frequency(Penalty, name="frequency"):
 
     def apply(self, logits: Array, at: At) -> Array:
         """The logits less penalty times count."""
-        return logits - at.column(self.penalty) * self.past(logits, at)[1]
+        return logits - at.column(self.penalty) * self.past(logits, at, summed=True)
 
 
 @dataclass(frozen=True)
@@ -188,4 +190,4 @@ class Presence(Penalty, name="presence"):
 
     def apply(self, logits: Array, at: At) -> Array:
         """The logits less the penalty where the token was drawn."""
-        return logits - at.column(self.penalty) * self.past(logits, at)[0]
+        return logits - at.column(self.penalty) * self.past(logits, at)
