@@ -1,7 +1,7 @@
 """Penalties: tokens that the row already holds become less likely.
 
-Each place of the past has a weight from 0 to 1, by its age; the newest has age 0. The last `window` places weigh 1, and
-over the next `decay` places the weight falls in a straight line to 0. A token weighs what its newest place does.
+Each place of the past has a weight from 0 to 1, by its age; the newest has age 0. The last `window` places weigh 1; the
+`decay` places before them 1, 1 − 1/decay, … 1/decay; older ones 0. A token weighs what its newest place does.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from logitherm.state import At
 
 
 def faded(age: np.ndarray, window: int | None, decay: int) -> np.ndarray:
-    """The weights of places by age: 1 within the window, then 1 − 1/decay …; exllamav2's sustain and decay."""
+    """The weights of places by age: 1 within the window, then 1, 1 − 1/decay …; exllamav2's sustain and decay."""
     if window is None:
         return np.ones(len(age))
     weight: np.ndarray = np.clip(1 - (age - window) / decay, 0.0, 1.0) if decay else (age < window).astype(np.float64)
