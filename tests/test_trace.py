@@ -199,7 +199,7 @@ def test_every_cutoff_says_what_steers_it():
     for kind in REGISTRY.values():
         if issubclass(kind, Cutoff):
             if kind.steers is None:
-                assert not fields(kind)
+                assert not any("ok" in f.metadata for f in fields(kind))  # no number to speak of
                 continue
             parameter, keeps = kind.steers
             assert parameter in kind.__dataclass_fields__

@@ -96,7 +96,9 @@ def _of_cutoff(rule: Cutoff, before: Array, after: Array, at: At, tokens: Sequen
         return
     parameter, keeps = rule.steers
     setting = float(at.values(getattr(rule, parameter))[0])
-    off = (rule.neutral or {}).get(parameter)
+    neutral = dict(rule.neutral or {})
+    off = neutral.pop(parameter, None)
+    off = off if all(getattr(rule, name) == value for name, value in neutral.items()) else None
     if setting == off:
         return
     for token in tokens:

@@ -199,7 +199,19 @@ class Sampler:
         return replace(step, state=replace(after, memory=memory))
 
 
-class _Known:
+class _Logits:
+    """What knows the logits of a step: the sampler that took it, and the state before it."""
+
+    sampler: Sampler
+    state: State
+    raw: Array
+
+    def received(self, memory: Any) -> Array:
+        """The logits before the rule whose memory this very object is."""
+        return next(before for _, before, _, at in self.sampler._stages(self.raw, self.state) if at.memory is memory)
+
+
+class _Known(_Logits):
     """The logits of a step that the plain rules took; those after the chain are computed at the first question."""
 
     def __init__(self, sampler: Sampler, raw: Array, state: State, final: Any = None) -> None:
@@ -213,7 +225,7 @@ class _Known:
         return self._final
 
 
-class _Again:
+class _Again(_Logits):
     """The logits of a step that a kernel took, read again at the first question.
 
     The log-probabilities of the tokens, and the rows' marks, tell whether they are still the same.

@@ -197,6 +197,9 @@ class Logits(Protocol):
     def final(self) -> Array:
         """After the whole chain, -inf where removed."""
 
+    def received(self, memory: Any) -> Array:
+        """Before the rule that has this memory."""
+
 
 @dataclass(frozen=True, eq=False)
 class Step:
@@ -220,6 +223,10 @@ class Step:
     def final(self) -> Array:
         """The logits after the whole chain, -inf where removed."""
         return self.logits.final
+
+    def received(self, memory: Any) -> Array:
+        """The logits that a rule received in this step, told by its memory; the chain before it runs once more."""
+        return self.logits.received(memory)
 
     @cached_property
     def raw_logprobs(self) -> np.ndarray:

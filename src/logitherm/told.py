@@ -57,6 +57,7 @@ from logitherm.rules import (
 )
 from logitherm.rules.base import SLACK
 from logitherm.rules.dynamic import Dynatemp, Edt
+from logitherm.rules.penalties import Penalty
 from logitherm.rules.probability_floor import log_of
 from logitherm.schedule import Schedule
 from logitherm.state import At, State
@@ -175,6 +176,7 @@ def covered(rules: Sequence[Rule]) -> bool:
         and all(getattr(rule, feature, 0.0) == 0.0 for rule in rules for feature in UNSUMMED)
         and all(0.0 in (rule.entropy, rule.log_perplexity) for rule in rules if isinstance(rule, DynamicTemperature))
         and all(rule.eos is not None for rule in rules if isinstance(rule, MinNewTokens))
+        and all(rule.plain for rule in rules if isinstance(rule, Penalty))
     )
 
 

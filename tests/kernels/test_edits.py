@@ -142,6 +142,31 @@ def test_a_whole_text_is_the_same_with_and_without_kernels(monkeypatch):
 
 
 @pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize(
+    "recent",
+    ["repetition(1.9, window=2)", "repetition(1.9, scope='output')", "repetition(1.9, window=4, slope=2.0)",
+     "frequency(0.9, scope='all')", "presence(0.9, window=1, decay=5)"],
+)  # fmt: skip
+def test_a_penalty_that_forgets_is_left_to_the_plain_rules(recent, monkeypatch):
+    logits = np.random.default_rng(2).normal(size=(20, 2, 40)).astype(np.float32)
+
+    def drawn(recipe):
+        sampler = parse(recipe)
+        state = sampler.start([[1, 2, 3], [4, 4]], seed=3)
+        for line in logits:
+            state = sampler.step(line, state).state
+        return sampler.plan().kernel, [tokens.tolist() for tokens in state.tokens]
+
+    kernel, text = drawn(recent + " | top_p(0.9)")
+    plain = recent.split(",")[0] + ") | top_p(0.9)"
+    assert kernel is None
+    assert drawn(plain)[0] == "cut"
+    assert text != drawn(plain)[1]
+    monkeypatch.setenv(VARIABLE, "plain")
+    assert drawn(recent + " | top_p(0.9)") == (None, text)
+
+
+@pytest.mark.usefixtures("compiled")
 def test_what_the_kernel_leaves_is_said_as_ever():
     row = np.zeros((1, 300), np.float32)
     for recipe, error, match in (

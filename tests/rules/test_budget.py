@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from logitherm import Sampler
-from logitherm.rules import RiskBudget
+from logitherm import Sampler, parse
+from logitherm.rules import DistortionBudget, RiskBudget
 from tests.rows import apply, logs, probabilities
 
 
@@ -60,3 +60,71 @@ def test_it_rises_with_rho_and_is_told_by_row():
 def test_what_is_refused():
     with pytest.raises(ValueError, match=r"RiskBudget\.rho must be in \(0, 1\]; got 0"):
         RiskBudget(0)
+
+
+def divergence(out, raw):
+    """KL of what a row became from what it was, nats."""
+    q, p = probabilities(out), probabilities(raw)
+    return (np.where(q > 0, q, 1) * np.log(np.where(q > 0, q, 1) / np.where(p > 0, p, 1)) * (q > 0)).sum(axis=-1)
+
+
+def test_distortion_of_two_tokens():
+    x = logs(0.8, 0.2)
+    hot = apply(parse("temperature(2.0)"), x)
+    assert divergence(hot, x)[0] == pytest.approx(2 / 3 * np.log(5 / 6) + 1 / 3 * np.log(5 / 3))
+    assert np.array_equal(apply(parse("temperature(2.0) | distortion_budget(0.05)"), x), hot)
+    held = apply(parse("temperature(2.0) | distortion_budget(0.01)"), x)
+    assert divergence(held, x)[0] == pytest.approx(0.01, abs=1e-12)
+    assert np.log(4) / (held[0, 0] - held[0, 1]) == pytest.approx(1.315182, abs=1e-6)
+    assert np.array_equal(apply(parse("temperature(2.0) | distortion_budget(0)"), x), x)
+
+
+@pytest.mark.parametrize(
+    "chain", ["temperature(3.0)", "temperature(0.3)", "quadratic(0.3)", "bias([[3, 4.0], [5, -9]])"]
+)
+def test_the_bound_holds_is_met_and_what_is_inside_stays(chain):
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(300, 60)) * rng.uniform(0.1, 9, size=(300, 1))
+    x[:30, 10:] = -np.inf
+    free = apply(parse(chain), x)
+    for kappa in (1e-6, 0.01, 0.3):
+        held = apply(parse(f"{chain} | distortion_budget({kappa})"), x)
+        inside = divergence(free, x) <= kappa
+        assert np.array_equal(held[inside], free[inside])
+        assert divergence(held, x)[~inside] == pytest.approx(kappa, abs=1e-11)
+        same = apply(parse(f"{chain} | distortion_budget({kappa})"), torch.from_numpy(x)).numpy()
+        np.testing.assert_allclose(same[np.isfinite(x)], held[np.isfinite(x)], rtol=1e-6, atol=1e-6)
+    assert (divergence(free, x) > 0.01).any()
+
+
+def test_after_a_temperature_it_is_the_nearest_temperature_that_the_budget_allows():
+    x = np.random.default_rng(2).normal(scale=3, size=(50, 40))
+    held = apply(parse("temperature(4.0) | distortion_budget(0.1)"), x)
+    slopes = (held - held[:, :1])[:, 1:] / (x - x[:, :1])[:, 1:]
+    assert np.ptp(slopes, axis=1).max() < 1e-9
+    assert ((slopes[:, 0] > 1 / 4) & (slopes[:, 0] < 1)).all()
+    for line, slope in zip(x, slopes[:, 0], strict=True):
+        assert divergence(line[None] * slope, line[None])[0] == pytest.approx(0.1, abs=1e-11)
+        assert divergence(line[None] * slope * 0.999, line[None])[0] > 0.1
+
+
+def test_what_was_removed_counts_and_stays_removed():
+    x = logs(0.5, 0.3, 0.15, 0.05)
+    cut = -np.log(0.8)  # the mass of the two that stay: .2231 nats
+    within = apply(parse("temperature(3.0) | top_k(2) | distortion_budget(0.23)"), x)
+    assert divergence(within, x)[0] == pytest.approx(0.23, abs=1e-12)
+    beyond = apply(parse("temperature(3.0) | top_k(2) | distortion_budget(0.2)"), x)
+    assert np.array_equal(beyond[0, :2], x[0, :2])
+    assert np.isneginf(beyond[0, 2:]).all()
+    assert divergence(beyond, x)[0] == pytest.approx(cut)
+
+
+def test_distortion_of_far_rows():
+    far = np.array([[1e30, -1e30, 0.0], [0.0, 0.0, 0.0], [-1e30, -np.inf, -1e30], [700.0, -700.0, 0.0]])
+    for kappa in (0.0, 0.1, 2.0):
+        out = apply(parse(f"temperature(50) | distortion_budget({kappa})"), far)
+        assert np.isfinite(out).tolist() == np.isfinite(far).tolist()
+        assert (divergence(out, far) <= kappa + 1e-9).all()
+    assert apply(parse("distortion_budget(0.1)"), [[3.0]]).tolist() == [[3.0]]
+    with pytest.raises(ValueError, match=r"DistortionBudget\.kappa must be >= 0, or inf \(= off\); got -1"):
+        DistortionBudget(-1)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from logitherm import Cutoff
-from logitherm.rules import Epsilon, Eta, MinK, PLess, PLessNorm, Tfs, TopA, TopH, TopNSigma
+from logitherm.rules import Conformal, Epsilon, Eta, MinK, PLess, PLessNorm, Tfs, TopA, TopH, TopNSigma
 from tests.rows import apply, logs
 
 GRIDS = {
@@ -45,13 +45,24 @@ def test_a_token_stays_while_the_parameter_says_so(kind, rows):
                     assert stays[token] == COMPARE[keeps](setting, value), (kind, x, token, setting, value)
 
 
-@pytest.mark.parametrize("rule", [PLess(), PLessNorm()], ids=str)
+@pytest.mark.parametrize("rule", [PLess(), PLessNorm(), Conformal([0.6, 0.9], [1.1]), Conformal([1.0])], ids=str)
 def test_without_a_parameter_it_is_how_far_above_the_floor(rule, rows):
     assert isinstance(rule, Cutoff)
     for x in rows:
         stays = np.isfinite(apply(rule, x))[0]
         for token in np.flatnonzero(np.isfinite(x[0])).tolist():
             assert stays[token] == (rule.critical(x, token)[0, 0] >= 1)
+
+
+def test_the_form_of_transformers_too(rows):
+    for x in [*rows, np.random.default_rng(3).normal(size=(1, 130))]:
+        sets = {v: np.isfinite(apply(TopH(v, "transformers"), x))[0] for v in GRIDS[TopH].tolist()}
+        for token in np.flatnonzero(np.isfinite(x[0])).tolist():
+            value = TopH(0.5, "transformers").critical(x, token)[0, 0]
+            assert all(
+                stays[token] == (setting >= value) for setting, stays in sets.items() if abs(setting - value) > 1e-9
+            )
+    assert max(TopH(0.5, "transformers").critical(x, token)[0, 0] for token in range(130)) == 2
 
 
 @pytest.mark.parametrize(
@@ -64,6 +75,7 @@ def test_without_a_parameter_it_is_how_far_above_the_floor(rule, rows):
         (TopNSigma(1.0), np.array([[3.0, 2.0, 1.0, 0.0]]), np.arange(4) / np.sqrt(1.25)),
         (MinK(3.0), np.array([[5.0, 4.5, 2.0, 1.0]]), [0, 0, 12, 16]),
         (TopH(0.4), logs(0.4, 0.3, 0.2, 0.1), [0, 0.6829 / 1.2799, 1.0609 / 1.2799, 1]),
+        (TopH(0.4, "transformers"), logs(0.4, 0.3, 0.2, 0.1), [0, 0.7277 / 1.2799, 1.0496 / 1.2799, 1]),
         (Tfs(0.5), logs(0.5, 0.25, 0.15, 0.1), [0, 0.75, 1, 1]),
     ],
     ids=str,

@@ -118,6 +118,15 @@ def test_texts_are_bound_to_the_vocabulary():
         after(Dry(0.8), [0.0, 0.0], [])
 
 
+def test_a_bound_recipe_reads_as_itself():
+    """The ids that a model's vocabulary gave stand in the text, as the ends of min_new_tokens do."""
+    for model in ("toy", "nutshell"):
+        bound = parse("dry(0.8) | xtc(0.5) | min_new_tokens(3)").bind(load_model(model).vocabulary)
+        assert parse(str(bound)) == bound
+        assert not any(isinstance(b, str) for b in bound.rules[0].breakers)
+        assert bound.bind(load_model(model).vocabulary) == bound
+
+
 def test_breakers_in_tokens_of_several_letters():
     """As llama.cpp reads them: a token with the breaker inside; one that ends as it begins, then the rest."""
 

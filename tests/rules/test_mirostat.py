@@ -30,6 +30,17 @@ def test_the_example():
     assert told(Mirostat(1.0), row, [0, 1, 0]) == [([0, 1], 2.0), ([0, 1], 2.0), ([0], pytest.approx(1.9, abs=1e-15))]
 
 
+@pytest.mark.parametrize("library", [np.asarray, torch.from_numpy], ids=["numpy", "torch"])
+def test_a_surprise_of_exactly_mu_is_not_above_it(library):
+    """A quarter is 2 bits, whatever the other tokens are."""
+    rng = np.random.default_rng(0)
+    for _ in range(100):
+        row = logs(0.25, *(0.75 * rng.dirichlet(np.ones(5))))
+        for tau, stays in ((1.0, True), (0.99999, row.argmax() == 0)):
+            sampler = Sampler(Mirostat(tau))
+            assert np.isfinite(np.asarray(sampler.apply(library(row), sampler.start([[]]))))[0, 0] == stays
+
+
 def test_raw_and_sampled_surprise_are_two_controllers():
     """Of two tokens with p = 1/2 and 1/4 the second has a raw surprise of 2 bits, and log2(3) bits as it was drawn."""
     row = logs(1 / 2, 1 / 4, 1 / 8, 1 / 8)

@@ -24,6 +24,7 @@ FOUR = logs(0.4, 0.3, 0.2, 0.1)
         (Tfs(0.75), logs(0.5, 0.25, 0.15, 0.1), [1, 1, 0, 0]),  # exactly the first bend
         (Tfs(0.5), logs(0.5, 0.25, 0.15, 0.1), [1, 0, 0, 0]),
         (Tfs(0.999), logs(0.5, 0.25, 0.15, 0.1), [1, 1, 0, 0]),  # the two last of four never stay below 1
+        (Tfs(0.0), logs(0.4, 0.3, 0.2, 0.05, 0.05), [1, 1, 0, 0, 0]),  # the first bend is 0 but for rounding
         (Tfs(0.5), FOUR, [1, 1, 0, 0]),  # a straight row: both bends count alike
         (Tfs(0.4), FOUR, [1, 0, 0, 0]),
         (Tfs(0.1), logs(0.6, 0.4), [1, 1]),
@@ -53,6 +54,19 @@ def test_the_numbers_of_the_docstrings():
     assert away.tolist() == pytest.approx([0.364, 0.076, 0.330, 1.023], abs=5e-4)
     assert apply(Quadratic(0.5), [[3.0, 2.0, 1.0, 0.0]]).tolist() == [[3.0, 2.5, 1.0, -1.5]]
     assert apply(Quadratic(0.5, curve=3), [[3.0, 2.0, 1.0, 0.0]]).tolist() == [[3.0, 2.5, -1.0, -10.5]]
+
+
+@pytest.mark.parametrize("library", [np.asarray, torch.from_numpy], ids=["numpy", "torch"])
+@pytest.mark.parametrize("parts", [2, 3, 7, 10])
+def test_equal_distances_on_either_side_of_the_entropy_tie(parts, library):
+    """Half of the mass on one token, the rest in equal parts: H lies in the middle; rounding would choose a side."""
+    for place in range(parts + 1):
+        p = [0.5 / parts] * parts
+        p.insert(place, 0.5)
+        for mass in (0.1, 0.5, 0.9):
+            assert kept(Typical(mass), library(logs(*p))) == [True] * (parts + 1)
+    assert kept(Typical(0.3), library(logs(0.49, 0.255, 0.255))) == [False, True, True]
+    assert kept(Typical(0.3), library(np.array([[0.0, 1e-17, 3e-17]]))) == [True] * 3
 
 
 @pytest.mark.parametrize("rule", [TopH(0.4), Tfs(0.9), Typical(0.5), GreedyThreshold(0.1)], ids=str)

@@ -66,6 +66,11 @@ def test_removed_tokens_are_no_part_of_the_features():
         np.testing.assert_allclose(apply(rule, padded)[:, :4], plain, rtol=1e-14)
 
 
+def test_the_window_is_one_for_all_rows():
+    with pytest.raises(ValueError, match=r"DynamicTemperature\.window must be one number for all rows; got \[3, 4\]"):
+        DynamicTemperature(1.0, running_perplexity=0.1, window=[3, 4])
+
+
 def test_the_bounds_must_be_in_order():
     with pytest.raises(ValueError, match=r"DynamicTemperature.t_min must be at most t_max; got 2.0 > 1.0"):
         DynamicTemperature(1.0, t_min=2, t_max=1)

@@ -2,8 +2,9 @@
 
 from logitherm.rules.adaptive import AdaptiveP
 from logitherm.rules.base import REGISTRY, Cutoff, Rule, Tempering
-from logitherm.rules.budget import RiskBudget
+from logitherm.rules.budget import DistortionBudget, RiskBudget
 from logitherm.rules.collision import PLess, PLessNorm
+from logitherm.rules.conformal import Conformal
 from logitherm.rules.constrain import Allow, Ban, Bias, MinNewTokens
 from logitherm.rules.dry import Dry
 from logitherm.rules.dynamic import DynamicTemperature, Dynatemp, Edt
@@ -33,7 +34,9 @@ __all__ = [
     "BadWords",
     "Ban",
     "Bias",
+    "Conformal",
     "Cutoff",
+    "DistortionBudget",
     "Dry",
     "DynamicTemperature",
     "Dynatemp",

@@ -8,7 +8,7 @@ import numpy as np
 
 from logitherm.arrays import Array, like, namespace, numpy, softmax
 from logitherm.rules.base import Numbers, Rule, parameter
-from logitherm.rules.memory import asked, received
+from logitherm.rules.memory import asked
 from logitherm.state import At, Step
 
 WIDTH, PEAK, SHARPNESS = 0.3, 5.0, 10.0
@@ -69,7 +69,7 @@ class AdaptiveP(Rule, name="adaptive_p"):
         """The sums with the probabilities of the tokens just drawn, as this rule received them."""
         at = asked(step)
         with np.errstate(invalid="ignore"):  # a row may have nothing left where tokens are forced
-            p = np.nan_to_num(numpy(softmax(received(memory, step)))[np.arange(len(step.tokens)), step.tokens])
+            p = np.nan_to_num(numpy(softmax(step.received(memory)))[np.arange(len(step.tokens)), step.tokens])
         decay = np.asarray(at.values(self.decay))
         new: np.ndarray = self._sums(memory, at) * (decay * np.ones(len(p)))[:, None]
         new += np.stack([p, np.ones(len(p))], axis=1)

@@ -69,6 +69,11 @@ def whole(name: str, value: Any) -> int:
     return int(_number(name, value, {"allowed": "a list of whole numbers >= 0", "ok": lambda v: v >= 0, "whole": True}))
 
 
+def among(allowed: str, ok: Callable[[float], bool]) -> Callable[[str, Any], float]:
+    """How `listed` reads numbers that are allowed."""
+    return lambda name, value: _number(name, value, {"allowed": f"a list of {allowed}", "ok": ok, "whole": False})
+
+
 def checked(name: str, value: Any, meta: Mapping[str, Any]) -> Any:
     """The value in its canonical type (number, word, schedule, or tuple); RecipeError if it is not allowed."""
     if not meta:

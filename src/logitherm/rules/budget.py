@@ -1,8 +1,13 @@
-"""A temperature from a budget of risk: as hot as a given chance of leaving the nucleus allows.
+"""Budgets: as hot as a given chance of leaving the nucleus allows; as far from the model as a given divergence allows.
 
 With N a set of a row's tokens that holds the largest, and β = 1 / T, the log-odds of drawing outside N are
 g(β) = log Σ_out exp(βl) − log Σ_in exp(βl). Its slope E[l | out] − E[l | in] is negative, so each odds below the flat
 row's have exactly one β.
+
+With p the model's probabilities and d what a chain added to its logits, the tokens left have q_s ∝ p · exp(s·d)
+on the way from the model (s = 0) to the chain (s = 1). KL(q_s ‖ p) = s·E[d] − log Σ p · exp(s·d) rises with s, for its
+slope is s · Var(d) under q_s. A chain of one temperature T has d = l/T − l, so q_s is the model at T′ with
+1/T′ = 1 − s + s/T: the temperature nearest to T that the budget allows.
 """
 
 from __future__ import annotations
@@ -10,8 +15,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import inf, log
 
-from logitherm.arrays import Array, count, keep, like, namespace, top
-from logitherm.rules.base import Numbers, Tempering, parameter
+from logitherm.arrays import Array, count, keep, like, log_softmax, namespace, top
+from logitherm.rules.base import Numbers, Rule, Tempering, parameter
 from logitherm.rules.rank import TopP
 from logitherm.state import At
 
@@ -89,3 +94,78 @@ class RiskBudget(Tempering, name="risk_budget"):
         inside = logits >= TopP(self.p).cutoff(logits, at)
         wanted = [log(rho / (1 - rho)) if rho < 1 else inf for rho in at.values(self.rho)]
         return solve(logits, inside, like(wanted, logits)[:, None])
+
+
+def strayed(log_p: Array, added: Array, s: Array) -> tuple[Array, Array]:
+    """KL(q_s ‖ p) in nats, and its slope; each (rows, 1).
+
+    log_p: the model's log-probabilities, -inf for what is not left. added: d, 0 there.
+    """
+    xp = namespace(log_p)
+    z = log_p + s * added
+    most = top(z)
+    w = xp.exp(z - most)
+    total = xp.sum(w, axis=-1, keepdims=True)
+    mean = xp.sum(w * added, axis=-1, keepdims=True) / total
+    away = added - mean
+    return s * mean - most - xp.log(total), s * xp.sum(w * away * away, axis=-1, keepdims=True) / total
+
+
+def share(log_p: Array, added: Array, kappa: Array) -> Array:
+    """The largest s in [0, 1], (rows, 1), at which KL(q_s ‖ p) is at most kappa; 0 where none is.
+
+    Newton from above inside a bracket that bisection shrinks; a row that is solved stays as it is while others go on.
+    """
+    xp = namespace(log_p)
+    high = xp.ones_like(log_p[:, :1])
+    low = xp.zeros_like(high)
+    s = high
+    within = strayed(log_p, added, high)[0] <= kappa
+    nowhere = ~within & (strayed(log_p, added, low)[0] >= kappa - TOLERANCE)
+    done = within | nowhere
+    for _ in range(PASSES):
+        if bool(done.all()):
+            break
+        far, slope = strayed(log_p, added, s)
+        error = far - kappa
+        low, high = xp.where(error > 0, low, s), xp.where(error > 0, s, high)
+        newton = s - error / keep(slope, slope > 0, 1.0)
+        good = (slope > 0) & (newton > low) & (newton < high)
+        done = done | (xp.abs(error) <= TOLERANCE * (1 + kappa)) | (high - low <= TOLERANCE * high)
+        s = xp.where(done, s, xp.where(good, newton, (low + high) / 2))
+    return keep(s, ~nowhere, 0.0)
+
+
+@dataclass(frozen=True)
+class DistortionBudget(Rule, name="distortion_budget"):
+    """Take back as much of what the chain did before as makes the row differ from the model's own by at most kappa.
+
+    kappa: the most that KL(q ‖ p) may be, nats, ≥ 0; one, or one a row, or a schedule. inf is neutral. Usual 0.01 to
+       0.5. q is what a token is drawn from at this place, p the model's own distribution, before any rule: their KL is
+       how many nats more likely, on average, q's own tokens are under q than under the model.
+    A row within the budget is left as it is. Else its logits become (1 − s) · raw + s · received with the largest s in
+    [0, 1] that the budget allows. After temperature(T) alone that is the temperature nearest to T within the budget.
+    What was removed stays removed, and costs −log(the mass that is left): where that alone is over the budget s is 0,
+    which leaves the tokens in the model's own proportions, as near as they can come. Put it after what it shall hold.
+    logits (rows, vocabulary) float64 -> the same shape.
+    Ties: tokens that tie before the chain and after it stay tied.
+    Raises RecipeError if kappa is negative.
+    Source: this project: KL(q_s ‖ p) rises with s (module docstring), so the largest s is unique; solved to 1e-13.
+    Example: p = [.8, .2] after temperature(2.0) is [2/3, 1/3], with KL = 2/3 · log(5/6) + 1/3 · log(5/3) = .0487. So
+    distortion_budget(0.05) leaves it, distortion_budget(0.01) goes back to T = 1.315, which gives [.742, .258].
+    """
+
+    kappa: Numbers = parameter(">= 0, or inf (= off)", lambda k: k >= 0, unit="nats")
+
+    neutral = {"kappa": inf}
+    examples = ({"kappa": 0.05}, {"kappa": 0.0})
+
+    def apply(self, logits: Array, at: At) -> Array:
+        """The logits, nearer to the raw ones where they had gone too far."""
+        xp = namespace(logits)
+        alive = xp.isfinite(logits)
+        kappa = like(at.values(self.kappa), logits)[:, None]
+        raw = keep(at.raw, alive, 0.0)
+        added = keep(logits, alive, 0.0) - raw
+        s = share(keep(log_softmax(at.raw), alive), added, kappa)
+        return xp.where(s < 1, keep(raw + s * added, alive), logits)

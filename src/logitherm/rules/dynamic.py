@@ -160,6 +160,8 @@ class DynamicTemperature(Tempering, name="dynamic_temperature"):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if isinstance(self.window, tuple):
+            raise RecipeError(f"DynamicTemperature.window must be one number for all rows; got {list(self.window)}")
         low, high = (v if isinstance(v, tuple) else (v,) for v in (self.t_min, self.t_max))
         pairs = (
             zip(low * len(high), high * len(low), strict=True)

@@ -11,7 +11,7 @@ from math import inf, log
 import numpy as np
 
 from logitherm.arrays import Array, count, descending, gather, keep, like, log_softmax, namespace, top
-from logitherm.rules.base import Numbers, Rule, choice, parameter
+from logitherm.rules.base import SLACK, Numbers, Rule, choice, parameter
 from logitherm.rules.memory import asked
 from logitherm.state import At, Step
 
@@ -40,9 +40,9 @@ class Mirostat(Rule, name="mirostat"):
     mu starts at 2·tau; after each token mu becomes mu − eta · (surprise − tau). Numbers may be a list with one value a
     row, or a schedule. p is of what this rule receives; put it last, after the temperature.
     logits (rows, vocabulary) float64 -> the same shape; what stays is untouched, the rest becomes -inf. The likeliest
-    token always stays, and so does what ties with it, or with the k-th. A row with one token left has no slope: it
-    stays. A forced token that was impossible (probability 0) teaches nothing. Where the text cannot reach tau, mu
-    grows without end (here as in both sources).
+    token always stays, and so does what ties with it, or with the k-th; a surprise of exactly mu, to one part in a
+    million, is not above it. A row with one token left has no slope: it stays. A forced token that was impossible
+    (probability 0) teaches nothing. Where the text cannot reach tau, mu grows without end (here as in both sources).
     Raises RecipeError if a number is out of its range.
     Source: Basu et al., "Mirostat", arXiv:2007.14966, as its authors' mirostat.py has it (basusourya/mirostat, commit
     444fce24); llama.cpp (src/llama-sampler.cpp, commit 00efb3e1): version 2, the 100 tokens and the rounding of k.
@@ -71,7 +71,7 @@ class Mirostat(Rule, name="mirostat"):
         mu = like(self.ceiling(at), logits)[:, None]
         versions = set(at.values(self.version))
         first = logits >= gather(descending(logits), rank(logits, mu) - 1) if 1 in versions else None
-        second = (-log_softmax(logits) / BIT <= mu) | (logits == top(logits)) if 2 in versions else None
+        second = (-log_softmax(logits) / BIT <= mu * (1 + SLACK)) | (logits == top(logits)) if 2 in versions else None
         if first is None or second is None:
             return keep(logits, second if first is None else first)
         return keep(logits, namespace(logits).where(at.column(self.version) == 1, first, second))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from logitherm.arrays import Array, before, count, descending, gather, keep, namespace, softmax, weights
 from logitherm.rules.base import SLACK, Cutoff, Numbers, parameter
@@ -39,6 +40,15 @@ class TopK(Cutoff, name="top_k"):
         return count(logits > gather(logits, token)) + 1
 
 
+def crossing(logits: Array, p: Any) -> Array:
+    """The logit of the token that crosses a mass p, one number or (rows, 1); the lowest of all where p is 1."""
+    down = descending(logits)
+    w = weights(down)
+    total = namespace(logits).sum(w, axis=-1, keepdims=True)
+    inside = (before(w) < p * (1 - SLACK) * total) | (p >= 1)
+    return gather(down, count(inside) - 1)
+
+
 @dataclass(frozen=True)
 class TopP(Cutoff, name="top_p"):
     """Keep the smallest set of likeliest tokens whose mass reaches p (nucleus sampling).
@@ -61,13 +71,7 @@ class TopP(Cutoff, name="top_p"):
 
     def cutoff(self, logits: Array, at: At) -> Array:
         """The logit of the token that crosses p."""
-        xp = namespace(logits)
-        down = descending(logits)
-        w = weights(down)
-        p = at.column(self.p)
-        total = xp.sum(w, axis=-1, keepdims=True)
-        inside = (before(w) < p * (1 - SLACK) * total) | (p >= 1)
-        return gather(down, count(inside) - 1)
+        return crossing(logits, at.column(self.p))
 
     def critical(self, logits: Array, token: int) -> Array:
         """The mass of the tokens strictly above it, over 1 − 1e-6."""

@@ -42,7 +42,7 @@ class Tfs(Cutoff, name="tfs"):
     z: that part, in [0, 1]; one, or one a row. 1 is off. Usual 0.9 to 0.99; smaller is stricter.
     logits (rows, vocabulary) float64 -> the same shape; what stays is untouched, the rest becomes -inf.
     Ties: tokens that tie with the last to stay all stay. A row of fewer than three tokens is left as it is; where all
-    bends sum to at most 1e-6 they count alike. A sum that meets z to one part in a million is within it.
+    bends sum to at most 1e-6 they count alike. A sum that meets z to a millionth is within it.
     Raises RecipeError if z is outside [0, 1].
     Source: Bricken, "Tail Free Sampling", trentbrick.github.io/Tail-Free-Sampling, as TailFreeLogitsWarper of
     text-generation-webui has it (modules/sampler_hijack.py, 1dcde41d); what happens in rows that are short or straight
@@ -63,12 +63,12 @@ class Tfs(Cutoff, name="tfs"):
         if logits.shape[-1] < 3:
             return down[:, -1:]
         z = like(at.values(self.z), logits)[:, None]
-        inside = (bend(down) <= z * (1 + SLACK)) | (z >= 1)
+        inside = (bend(down) <= z + SLACK) | (z >= 1)
         return gather(down, count(inside) - 1)
 
     def critical(self, logits: Array, token: int) -> Array:
-        """The bend before the token, over 1 + 1e-6; 1 for the last, which stays only where the rule is off."""
+        """The bend before the token, less 1e-6; 1 for the last, which stays only where the rule is off."""
         if logits.shape[-1] < 3:
             return namespace(logits).zeros_like(logits[:, :1])
         spent = gather(bend(descending(logits)), count(logits > gather(logits, token)))
-        return keep(spent / (1 + SLACK), spent < 2, 1.0)
+        return keep(keep(spent - SLACK, spent > SLACK, 0.0), spent < 2, 1.0)

@@ -19,6 +19,9 @@ from logitherm.arrays import (
 from logitherm.rules.base import SLACK, Numbers, Rule, parameter
 from logitherm.state import At
 
+TIED = 1e-9
+"""Nats by which two distances may differ and count as one: rounding must not choose between them."""
+
 
 @dataclass(frozen=True)
 class Typical(Rule, name="typical"):
@@ -29,7 +32,8 @@ class Typical(Rule, name="typical"):
     stays. The likeliest token may go: in a row of many equal tokens and one somewhat likelier, it is not typical.
     p: the mass to reach, a probability in (0, 1]; one, or one a row. 1 is off. Usual 0.2 to 0.95; smaller is stricter.
     logits (rows, vocabulary) float64 -> the same shape; what stays is untouched, the rest becomes -inf.
-    Ties: tokens of one logit stay or go together.
+    Ties: tokens of one logit stay or go together, and so do those whose distances agree to 1e-9 nats: in [.5, .25, .25]
+    all three are equally far from the entropy, on either side of it.
     Raises RecipeError if p is outside (0, 1].
     Source: Meister, Pimentel, Wiher, Cotterell, "Locally Typical Sampling", TACL 2023, arXiv:2202.00666;
     TypicalLogitsWarper of transformers 5.23 (logits_process.py).
@@ -51,4 +55,4 @@ class Typical(Rule, name="typical"):
         w = gather(weights(logits), nearest)
         needed = before(w) < p * (1 - SLACK) * xp.sum(w, axis=-1, keepdims=True)
         furthest = gather(gather(away, nearest), count(needed) - 1)
-        return keep(logits, (away <= furthest) | (p >= 1))
+        return keep(logits, (away <= furthest + TIED) | (p >= 1))
