@@ -88,12 +88,12 @@ def hot_cuts(rules: Sequence[Rule], live: Live) -> Iterator[Remark]:
             continue
         first, before = rules[cuts[0]], [rules[j] for j in live if j < cuts[0]]
         heats = [other for other in before if isinstance(other, Tempering)]
-        what = "It flattens the row before the cut looks at it, which keeps other tokens than of the model's own row."
+        what = "It flattens the row before the cut looks at it, which keeps other tokens than of the unheated row."
         if isinstance(first, MinP) and all(map(warm, heats)) and (t := heat(heats)):
             low, high = span(first.p)
             if low == high:
                 alike = f"min_p({low**t:.2g})"  # p ratios are powers: m after T keeps what m^T keeps before it
-                what = f"It flattens the row before the cut, which keeps what {alike} keeps of the model's own row."
+                what = f"It flattens the row before the cut, which keeps what {alike} keeps of the unheated row."
         advice = "Put the cut first if it is meant for the model's own probabilities."
         yield remark("hot-before-cut", "advice", rules, (i, *cuts), what, advice)
 
