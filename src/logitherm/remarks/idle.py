@@ -13,6 +13,7 @@ from typing import Any
 from logitherm.remarks.families import PENALTIES, TIED, greedy, heat, maxima, off, span, warm
 from logitherm.remarks.form import Remark, remark
 from logitherm.rules import (
+    AdaptiveP,
     Allow,
     Ban,
     Bias,
@@ -58,7 +59,7 @@ def _why(rules: Sequence[Rule], live: Sequence[int], i: int) -> Why | None:
     return (
         _alone(rules[i])
         or _removed(rules, before, i)
-        or _nothing_left(rules, before, i)
+        or _nothing_left(rules, before, after, i)
         or _only_the_top(rules, after, i)
         or _within(rules, before, i)
         or _overtaken(rules, after, i)
@@ -104,14 +105,20 @@ def _removed(rules: Sequence[Rule], before: Sequence[int], i: int) -> Why | None
     return None
 
 
-def _nothing_left(rules: Sequence[Rule], before: Sequence[int], i: int) -> Why | None:
+def _blind(rules: Sequence[Rule], i: int, after: Sequence[int]) -> bool:
+    """Whether nobody later can tell that a rule moved all logits of tokens that tie to another height."""
+    moves = isinstance(rules[i], Temperature | AdaptiveP)
+    return not moves or all(isinstance(rules[k], (*TIED, GreedyThreshold, Tempering)) for k in after)
+
+
+def _nothing_left(rules: Sequence[Rule], before: Sequence[int], after: Sequence[int], i: int) -> Why | None:
     """A rule after one that leaves a single token, or only tokens that tie."""
     rule = rules[i]
     if isinstance(rule, (*TIED, *PENALTIES, GreedyThreshold, Tempering)):
         for j in before:
             if greedy(rules[j]):
                 return "One token is left before it.", (j,)
-    if isinstance(rule, TIED) or warm(rule):
+    if (isinstance(rule, TIED) or warm(rule)) and _blind(rules, i, after):
         for j in reversed(before):
             if maxima(rules[j]):
                 return "Only the likeliest token is left before it, with what ties with it.", (j,)
@@ -126,7 +133,7 @@ def _only_the_top(rules: Sequence[Rule], after: Sequence[int], i: int) -> Why | 
     why = "The likeliest token stays the likeliest, and only that is kept later."
     steady = isinstance(rule, Cutoff | Quadratic) or warm(rule)  # it cannot part tokens that tie
     for k in after if steady or isinstance(rule, Tempering) else ():
-        if greedy(rules[k]) or (steady and maxima(rules[k])):
+        if greedy(rules[k]) or (steady and maxima(rules[k]) and _blind(rules, i, after)):
             return why, (k,)
         if isinstance(rules[k], Tempering) and not warm(rules[k]):
             steady = False
