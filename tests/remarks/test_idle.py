@@ -80,6 +80,7 @@ def dead(recipe):
         # a scale that a solver does not see
         ("temperature(0.7) | top_k(5) | target_entropy(1.0)", {0: (2,)}),
         ("temperature(0.7) | top_p(0.5) | target_entropy(1.0)", {}),
+        ("temperature(1e9) | target_entropy(1.0)", {}),  # beyond the bracket of the solver
         ("temperature(0.7) | entropy_cap(1.0)", {}),
         # tokens that are gone
         ("ban([1, 2]) | bias([[1, 5.0]])", {1: (0,)}),
@@ -166,7 +167,7 @@ def test_leaving_out_what_cannot_act_changes_nothing():
             spoiled += 1
             continue
         rest = lt.Sampler(*(chain.rules[i] for i in live)) if live else lt.parse("temperature(1.0)")
-        assert np.allclose(whole, changed(rest, *given), rtol=0, atol=1e-9), (str(chain), str(rest), given)
+        assert np.allclose(whole, changed(rest, *given), rtol=0, atol=1e-7), (str(chain), str(rest), given)
         tried += 1
     assert tried > 1_500, (tried, spoiled)
 

@@ -39,6 +39,9 @@ Why = tuple[str, tuple[int, ...]]
 
 LEAVE = "Leave it out."
 
+USUAL = 1e3
+"""The temperatures, up to this and down to one over it, at which a solver finds what it finds without them."""
+
 
 def idle(rules: Sequence[Rule]) -> tuple[list[int], list[Remark]]:
     """The places of the rules that may act, and a remark on each that cannot."""
@@ -186,8 +189,10 @@ def _overtaken(rules: Sequence[Rule], after: Sequence[int], i: int) -> Why | Non
 
 
 def _rescaled(rules: Sequence[Rule], after: Sequence[int], i: int) -> Why | None:
-    """A temperature before one that sets the row's entropy whatever its scale."""
-    for k in after if warm(rules[i]) else ():
+    """A temperature before one that sets the row's entropy whatever its scale, within the scales that it looks at."""
+    rule = rules[i]
+    usual = isinstance(rule, Temperature) and span(rule.t)[0] >= 1 / USUAL and span(rule.t)[1] <= USUAL
+    for k in after if usual else ():
         if isinstance(rules[k], TargetEntropy):
             return "The later one finds the same distribution whatever the row is divided by before.", (k,)
         if not isinstance(rules[k], TopK | TopNSigma) and not warm(rules[k]):

@@ -40,7 +40,8 @@ def _remark(remark: Mapping[str, Any]) -> Iterator[RenderableType]:
     head = Text.assemble((remark["code"], STYLES[remark["kind"]]), (f" ({remark['kind']})  ", "dim"), rules[0])
     yield head.append(others, "dim")
     yield Padding(Text(remark["what"]), (0, 0, 0, 4), expand=False)
-    yield Padding(Text(f"→ {remark['advice']}"), (0, 0, 0, 4), expand=False)
+    if remark["kind"] != "note":
+        yield Padding(Text(f"→ {remark['advice']}"), (0, 0, 0, 4), expand=False)
 
 
 def _acted(data: Mapping[str, Any], width: int) -> Iterator[RenderableType]:
