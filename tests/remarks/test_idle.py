@@ -53,6 +53,7 @@ def dead(recipe):
         ("top_p(0.9) | temperature(0.0)", {0: (1,)}),
         ("temperature(0.7) | quadratic(0.3) | min_p(0.1) | top_k(1)", {0: (3,), 1: (3,), 2: (3,)}),
         ("dynatemp(0.5, 1.5) | top_k(1)", {}),  # it may be so cold that it picks one among ties
+        ("top_p(0.9) | dynatemp(0.0, 1.5) | top_k(1)", {}),  # so cold that it picks one, more often after a cut
         ("dynatemp(0.5, 1.5) | temperature(0.0)", {0: (1,)}),
         ("top_p(0.9) | repetition(1.2) | temperature(0.0)", {}),
         ("typical(0.5) | temperature(0.0)", {}),  # it may remove the likeliest
@@ -64,6 +65,8 @@ def dead(recipe):
         ("top_k(50) | top_p(0.9) | top_k(20)", {}),  # top_p sees what the first left
         ("top_k(50) | temperature(0.7) | min_p(0.1) | top_k(20)", {0: (3,)}),
         ("top_k([20, 60]) | top_k(50)", {}),
+        ("top_k([0, 20]) | top_k(50)", {}),  # off in the first row
+        ("min_p([0.0, 0.1]) | min_p(0.05)", {}),
         ("top_k(20) | repetition(1.2) | top_k(50)", {}),  # which parts ties
         ("top_p(0.5) | top_p(0.9)", {}),  # masses are of what is left: the second cuts again
         ("min_p(0.1) | min_p(0.05)", {1: (0,)}),
@@ -137,6 +140,7 @@ def test_a_neutral_setting_is_off_whatever_else_is_given(rule):
 
 
 POOL = """
+top_k([0,2,4]) min_p([0.0,0.1,0.3]) temperature([1.0,2.0,1.0])
 temperature(0.0) temperature(0.5) temperature(2.0) temperature(1.0) temperature([1.0,0.5,1e-7]) top_k(1) top_k(2)
 top_k(3) top_k([1,3,5]) top_k(5) min_p(0.02) min_p(0.1) min_p(0.3) min_p(1.0) min_p([0.3,0.1,0.02]) top_p(0.5)
 top_p(0.9) epsilon(0.02) epsilon(0.1) eta(0.1) top_a(0.3) p_less() top_n_sigma(1.0) min_k(2.0) top_h(0.5) tfs(0.5)

@@ -153,12 +153,13 @@ def _within(rules: Sequence[Rule], before: Sequence[int], i: int) -> Why | None:
         first, between = rules[j], [rules[k] for k in before[place + 1 :]]
         if type(first) is type(rule):
             why = "An earlier one keeps no token that this would remove."
-            if isinstance(rule, TopK) and isinstance(first, TopK) and 0 < span(first.k)[1] <= span(rule.k)[0]:
-                return why, (j,)
-            if isinstance(rule, MinP) and isinstance(first, MinP):
-                t = heat(between)
-                least = span(first.p)[0]
-                if t and least > 0 and _only(between, (Cutoff, Temperature)) and _floor(rule, 1, t) <= _floor(first, 0):
+            if isinstance(rule, TopK) and isinstance(first, TopK):
+                least, most = span(first.k)
+                if least > 0 and most <= span(rule.k)[0]:
+                    return why, (j,)
+            if isinstance(rule, MinP) and isinstance(first, MinP) and span(first.p)[0] > 0:
+                t = heat(between) if _only(between, (Cutoff, Temperature)) else None
+                if t and _floor(rule, 1, t) <= _floor(first, 0):
                     return why, (j,)
             if isinstance(rule, Epsilon) and isinstance(first, Epsilon) and _only(between, (Cutoff,)):
                 most = span(rule.epsilon)[1]  # removing others only raises a probability
