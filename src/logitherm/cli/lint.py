@@ -24,7 +24,7 @@ def _complete(incomplete: str) -> list[tuple[str, str]]:
 def lint(
     text: Annotated[
         str | None,
-        typer.Argument(metavar="[RECIPE|FILE|PRESET]", help="The same as --recipe.", show_default=False),
+        typer.Argument(metavar="RECIPE|FILE|PRESET", help="The same as --recipe.", show_default=False),
     ] = None,
     recipe: options.RecipeOption = None,
     temperature: options.TemperatureOption = None,

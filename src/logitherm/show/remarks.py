@@ -6,15 +6,17 @@ It draws the JSON form of remarks (`Remarks.to_dict()`).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from textwrap import fill
 from typing import Any
 
 from rich.console import RenderableType
-from rich.padding import Padding
 from rich.text import Text
 
 from logitherm.show.table import NARROW, Column, number, printable, table
 
 STYLES = {"proven": "bold red", "seen": "bold yellow", "advice": "bold yellow", "note": "dim"}
+
+INDENT = "    "
 
 LONGEST = 60
 """Characters of a rule that are shown."""
@@ -26,7 +28,7 @@ def remarked(data: Mapping[str, Any], width: int) -> Iterator[RenderableType]:
         yield Text.assemble((f"{place:>2}  ", "dim"), _rule(rule))
     for remark in data["remarks"]:
         yield ""
-        yield from _remark(remark)
+        yield from _remark(remark, width)
     if data["steps"] is not None:
         yield ""
         yield from _acted(data, width)
@@ -34,14 +36,18 @@ def remarked(data: Mapping[str, Any], width: int) -> Iterator[RenderableType]:
     yield Text(_summary(data), "green" if data["clean"] else "")
 
 
-def _remark(remark: Mapping[str, Any]) -> Iterator[RenderableType]:
-    rules = [f"{rule['index'] + 1} {_rule(rule['rule'])}" for rule in remark["rules"]]
-    others = f"  with {', '.join(rules[1:])}" if rules[1:] else ""
-    head = Text.assemble((remark["code"], STYLES[remark["kind"]]), (f" ({remark['kind']})  ", "dim"), rules[0])
-    yield head.append(others, "dim")
-    yield Padding(Text(remark["what"]), (0, 0, 0, 4), expand=False)
+def _remark(remark: Mapping[str, Any], width: int) -> Iterator[RenderableType]:
+    first, *others = (f"{rule['index'] + 1} {_rule(rule['rule'])}" for rule in remark["rules"])
+    yield Text.assemble((remark["code"], STYLES[remark["kind"]]), (f" ({remark['kind']})  ", "dim"), first)
+    if others:
+        yield Text(_indented(f"with {', '.join(others)}", width), "dim")
+    yield Text(_indented(remark["what"], width))
     if remark["kind"] != "note":
-        yield Padding(Text(f"→ {remark['advice']}"), (0, 0, 0, 4), expand=False)
+        yield Text(_indented(f"→ {remark['advice']}", width))
+
+
+def _indented(text: str, width: int) -> str:
+    return fill(text, max(width, 20), initial_indent=INDENT, subsequent_indent=INDENT, break_on_hyphens=False)
 
 
 def _acted(data: Mapping[str, Any], width: int) -> Iterator[RenderableType]:
