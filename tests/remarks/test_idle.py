@@ -42,6 +42,7 @@ def dead(recipe):
         ("temperature(0.0) | top_p(0.9) | temperature(0.5)", {1: (0,), 2: (0,)}),
         ("temperature(1e-6) | repetition(1.2)", {1: (0,)}),
         ("temperature([0.0, 0.5]) | top_p(0.9)", {}),
+        ("top_k(5) | target_entropy(0.0) | top_p(0.9)", {0: (1,), 2: (1,)}),
         ("temperature(0.0) | ban([3])", {}),  # which may leave nothing
         ("top_k(1) | typical(0.5) | temperature(0.5)", {1: (0,), 2: (0,)}),
         ("top_k(1) | temperature(0.0)", {0: (1,)}),  # which picks one among ties

@@ -11,12 +11,10 @@ import logitherm as lt
 from logitherm.remarks.form import CODES, KINDS
 from tests.rows import examples, kept, name
 
-QUIET = "default-on"
-
 
 def said(recipe):
     """Codes but for notes, each with the places of its rules."""
-    return [(r.code, *(c.index for c in r.rules)) for r in lt.lint(recipe).remarks if r.code != QUIET]
+    return [(r.code, *(c.index for c in r.rules)) for r in lt.lint(recipe).remarks if r.kind != "note"]
 
 
 TABLE = [
@@ -127,6 +125,20 @@ def test_the_equivalent_min_p_is_the_equivalent():
         assert hot != kept(lt.parse("min_p(0.04)"), x) or seed
     for recipe in ("temperature(1.5) | edt(1.0, 1.0) | min_p(0.04)", "temperature(1.5) | top_p(0.9)"):
         assert not any("min_p(0.0" in r.what for r in lt.lint(recipe).remarks)
+
+
+def test_a_min_p_after_a_cool_temperature_is_noted_with_what_it_is():
+    (note,) = lt.lint("temperature(0.5) | top_k(40) | min_p(0.04)").remarks
+    assert (note.code, note.kind, [c.index for c in note.rules]) == ("cool-before-min-p", "note", [2, 0])
+    assert "min_p(0.2)" in note.what
+    for recipe in (
+        "min_p(0.04) | temperature(0.5)",
+        "dynatemp(0.2, 0.5) | min_p(0.04)",
+        "temperature(0.5) | top_p(0.9)",
+    ):
+        assert lt.lint(recipe).remarks == ()
+    split = lt.lint("temperature(0.5) | edt(1.0, 1.0) | min_p(0.04)").remarks
+    assert "cool-before-min-p" not in {r.code for r in split}
 
 
 def test_proven_to_leave_nothing_is_an_error_in_fact():

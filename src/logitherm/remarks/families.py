@@ -108,7 +108,8 @@ def _is(value: Any, neutral: Any) -> bool:
 
 def greedy(rule: Rule) -> bool:
     """Whether a rule surely leaves one token."""
-    return isinstance(rule, Temperature) and span(rule.t)[1] <= GREEDY
+    cold = isinstance(rule, Temperature) and span(rule.t)[1] <= GREEDY
+    return cold or (isinstance(rule, TargetEntropy) and span(rule.h)[1] <= 0)
 
 
 def warm(rule: Rule) -> bool:

@@ -25,6 +25,7 @@ CODES = {
     "sign-moved": "a rule that acts on a logit's sign, after one that moves signs",
     "measure-after-cut": "a cutoff that measures the whole row, after another cut",
     "hot-before-cut": "a cut by probability that sees a heated row",
+    "cool-before-min-p": "a min_p that a temperature below 1 makes stricter",
     "xtc-before-cut": "xtc before a cut, which then has other probabilities to go by",
     "raw-after-cut": "a temperature by the model's own row, where a cut left another",
     "not-last": "a rule that learns from what it gives, with rules after it that change that",

@@ -32,6 +32,7 @@ from logitherm.rules import (
     MinP,
     Rule,
     TargetEntropy,
+    Temperature,
     Tempering,
     Xtc,
 )
@@ -78,24 +79,42 @@ def late_measures(rules: Sequence[Rule], live: Live) -> Iterator[Remark]:
 
 
 def hot_cuts(rules: Sequence[Rule], live: Live) -> Iterator[Remark]:
-    """Cuts by probability after a temperature above 1: they see a flatter row, and keep more of it."""
+    """Cuts by probability after a temperature above 1: they see a flatter row."""
     for i in live:
         rule = rules[i]
-        if not warm(rule) or span(rule.t)[0] <= 1:  # type: ignore[attr-defined]
+        if not isinstance(rule, Temperature) or span(rule.t)[0] <= 1:
             continue
         cuts = [k for k in live if k > i and isinstance(rules[k], CUTS) and not isinstance(rules[k], UNSCALED)]
         if not cuts:
             continue
-        first, before = rules[cuts[0]], [rules[j] for j in live if j < cuts[0]]
-        heats = [other for other in before if isinstance(other, Tempering)]
         what = "It flattens the row before the cut looks at it, which keeps other tokens than of the unheated row."
-        if isinstance(first, MinP) and all(map(warm, heats)) and (t := heat(heats)):
-            low, high = span(first.p)
-            if low == high:
-                alike = f"min_p({low**t:.2g})"  # p ratios are powers: m after T keeps what m^T keeps before it
-                what = f"It flattens the row before the cut, which keeps what {alike} keeps of the unheated row."
+        if alike := unheated(rules, [j for j in live if j < cuts[0]], cuts[0]):
+            what = f"It flattens the row before the cut, which keeps what {alike} keeps of the unheated row."
         advice = "Put the cut first if it is meant for the model's own probabilities."
         yield remark("hot-before-cut", "advice", rules, (i, *cuts), what, advice)
+
+
+def cool_min_p(rules: Sequence[Rule], live: Live) -> Iterator[Remark]:
+    """min_p after temperatures below 1: stricter than its number, by exactly how much can be said."""
+    for k in live:
+        heats = [j for j in live if j < k and warm(rules[j])]
+        t = heat([rules[j] for j in heats])
+        if t and t < 1 and (alike := unheated(rules, [j for j in live if j < k], k)):
+            what = f"After the temperature it keeps what {alike} keeps before it."
+            yield remark("cool-before-min-p", "note", rules, (k, *heats), what, "Put it first if it is meant so.")
+
+
+def unheated(rules: Sequence[Rule], before: Live, k: int) -> str | None:
+    """The min_p that keeps, without the temperatures before it, what the rule keeps; None if it is none, or unknown.
+
+    Ratios of probabilities are powers of each other: m after a temperature T keeps what m^T keeps before it.
+    """
+    rule = rules[k]
+    heats = [rules[j] for j in before if isinstance(rules[j], Tempering)]
+    t = heat(heats) if all(map(warm, heats)) else None
+    if not isinstance(rule, MinP) or not t or span(rule.p)[0] != span(rule.p)[1]:
+        return None
+    return f"min_p({span(rule.p)[0] ** t:.2g})"
 
 
 def early_xtc(rules: Sequence[Rule], live: Live) -> Iterator[Remark]:
@@ -185,6 +204,7 @@ TRAPS: tuple[Callable[[Sequence[Rule], Live], Iterator[Remark]], ...] = (
     moved_signs,
     late_measures,
     hot_cuts,
+    cool_min_p,
     early_xtc,
     raw_rows,
     feedback,
