@@ -317,7 +317,7 @@ MUTANTS = [
     Mutant("remarks/order.py", "if t and t < 1 and (alike", "if t and (alike", TRAPS),
     Mutant("remarks/families.py", "span(rule.h)[1] <= 0", "span(rule.h)[1] < 0", IDLE),
     Mutant("remarks/order.py", " and not isinstance(rules[k], UNSCALED)]", "]", TRAPS),
-    Mutant("remarks/order.py", "if isinstance(rule, LAST) and", "if remembers(rule) and", TRAPS),
+    Mutant("remarks/order.py", "if isinstance(rule, LAST) and", "if steers(rule) and", TRAPS),
     Mutant("remarks/order.py", 'and rule.of == "raw" and others', "and others", TRAPS),
     Mutant("remarks/order.py", "(Tempering,) if isinstance(rule, EntropyCap) else ", "", TRAPS),
     Mutant("remarks/order.py", "or span(rule.t_max)[1] < inf", "or False", TRAPS),

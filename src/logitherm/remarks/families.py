@@ -122,14 +122,11 @@ def maxima(rule: Rule) -> bool:
     return isinstance(rule, TopK) and span(rule.k) == (1, 1)
 
 
-def remembers(rule: Rule) -> bool:
-    """Whether a rule learns from the tokens that are drawn."""
-    return rule.init(1) is not None
-
-
-def known(rule: Rule) -> bool:
-    """Whether a rule is of a family, so that something can be claimed about what stands around it."""
-    return isinstance(rule, (*CUTS, *EDITS, *TIED, Tempering))
+def steers(rule: Rule) -> bool:
+    """Whether a rule learns from the tokens that are drawn how to shape the next row; a grammar learns what may come."""
+    if isinstance(rule, DynamicTemperature):
+        return bool(rule.running_perplexity != 0)
+    return isinstance(rule, (*TIED, Tempering)) and type(rule).advance is not Rule.advance
 
 
 def heat(rules: Sequence[Rule]) -> float | None:

@@ -12,7 +12,7 @@ from logitherm.api import Recipe, find
 from logitherm.errors import RecipeError
 from logitherm.recording.reading import load_trace
 from logitherm.recording.replay import Ends
-from logitherm.remarks.families import remembers
+from logitherm.remarks.families import steers
 from logitherm.remarks.form import CODES, Remark, Remarks, remark
 from logitherm.remarks.idle import empty, idle
 from logitherm.remarks.order import TRAPS
@@ -74,5 +74,5 @@ def _acts(rule: Rule, name: str, default: Any) -> bool:
     if isinstance(default, str) or name == "version" or getattr(rule, name) != default:
         return False  # a choice between forms, or given
     if isinstance(rule, DynamicTemperature) and name == "window":
-        return remembers(rule)
+        return steers(rule)
     return default not in PLAIN

@@ -18,8 +18,8 @@ from logitherm.remarks.families import (
     WHOLE_ROW,
     greedy,
     heat,
-    remembers,
     span,
+    steers,
     warm,
 )
 from logitherm.remarks.form import Remark, remark
@@ -150,7 +150,7 @@ def feedback(rules: Sequence[Rule], live: Live) -> Iterator[Remark]:
         if isinstance(rule, EntropyRate) and rule.of == "raw" and others:
             what = "It steers by the entropy of the model's own row, not of what is drawn from after the other rules."
             yield remark("unseen-by-feedback", "advice", rules, (i, *others), what, 'Say of="final".')
-    memories = [i for i in live if remembers(rules[i])]
+    memories = [i for i in live if steers(rules[i])]
     if len(memories) > 1:
         what = "Each learns from what was drawn, and takes what the others do for the model's doing."
         yield remark("two-controllers", "advice", rules, memories, what, "Keep one.")
