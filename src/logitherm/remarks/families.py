@@ -123,7 +123,7 @@ def maxima(rule: Rule) -> bool:
 
 
 def steers(rule: Rule) -> bool:
-    """Whether a rule learns from the tokens that are drawn how to shape the next row; a grammar learns what may come."""
+    """Whether a rule learns from the tokens that are drawn how hot or narrow to make the next row."""
     if isinstance(rule, DynamicTemperature):
         return bool(rule.running_perplexity != 0)
     return isinstance(rule, (*TIED, Tempering)) and type(rule).advance is not Rule.advance
