@@ -34,6 +34,7 @@ LAWS = "tests/test_laws.py::test_law_"
 KERNELS = "tests/kernels"
 FLOORS, NARROW = "tests/kernels/test_floors.py", "tests/kernels/test_narrow.py"
 CARDS = "tests/kernels/test_gpu.py::test_"
+IDLE, TRAPS, STEPS = (f"tests/remarks/test_{name}.py" for name in ("idle", "order", "steps"))
 MUTANTS = [
     # ruff: noqa: E501
     # law 1: one currency, float64, removed stays removed
@@ -312,6 +313,47 @@ MUTANTS = [
     Mutant("recipe.py", '"vllm": (Temperature, MinP, TopK, TopP)', '"vllm": (Temperature, TopK, TopP, MinP)', "tests/test_recipe.py"),
     Mutant("recipe.py", "if name in REGISTRY:", "if name in REGISTRY and not entry_points(group=PLUGINS, name=name):", "tests/test_recipe.py"),
     Mutant("recipe.py", "        if quote:\n", "        if False:\n", "tests/test_recipe.py"),
+    # remarks on recipes
+    Mutant("remarks/families.py", "    if isinstance(rule, BOUNDED):\n        return rule == type(rule)(**rule.neutral)\n", "", IDLE),
+    Mutant("remarks/families.py", "span(rule.t)[1] <= GREEDY", "span(rule.t)[0] <= GREEDY", IDLE),
+    Mutant("remarks/families.py", "span(rule.t)[0] > GREEDY", "span(rule.t)[1] > GREEDY", IDLE),
+    Mutant("remarks/families.py", "return span(value) == (neutral, neutral)", "return span(value)[0] == neutral", IDLE),
+    Mutant("remarks/families.py", "Presence, Dry, LengthDecay\n", "Presence, LengthDecay\n", IDLE),
+    Mutant("remarks/idle.py", "        live.remove(i)\n", "", IDLE),
+    Mutant("remarks/idle.py", "* (1 - SLACK) > 0.5", "> 0.4", IDLE),
+    Mutant("remarks/idle.py", "return not moves or all(", "return True or all(", IDLE),
+    Mutant("remarks/idle.py", "            steady = False", "            pass", IDLE),
+    Mutant("remarks/idle.py", "        elif not isinstance(rules[k], Cutoff | Quadratic | Tempering):\n            break", "", IDLE),
+    Mutant("remarks/idle.py", "                least, most = span(first.k)\n                if least > 0 and", "                least, most = span(first.k)\n                if", IDLE),
+    Mutant("remarks/idle.py", "isinstance(first, MinP) and span(first.p)[0] > 0:", "isinstance(first, MinP):", IDLE),
+    Mutant("remarks/idle.py", "most <= span(rule.k)[0]:", "most <= span(rule.k)[1]:", IDLE),
+    Mutant("remarks/idle.py", "        if not isinstance(first, Cutoff | Tempering):\n            break", "", IDLE),
+    Mutant("remarks/idle.py", "        if not isinstance(last, TopK | MinP) and not warm(last):\n            break", "", IDLE),
+    Mutant("remarks/idle.py", "if _only(between, (Cutoff, Temperature)) else None", "", IDLE),
+    Mutant("remarks/idle.py", "return t * log(", "return log(", IDLE),
+    Mutant("remarks/idle.py", "        if not isinstance(rules[k], TopK | TopNSigma) and not warm(rules[k]):\n            break", "", IDLE),
+    Mutant("remarks/idle.py", "n[0] - 1 < least[0]", "n[0] < least[0]", TRAPS),
+    Mutant("remarks/idle.py", "not allowed - removed:", "not allowed:", TRAPS),
+    Mutant("remarks/order.py", "or span(rule.t)[0] <= 1:", "or span(rule.t)[1] <= 1:", TRAPS),
+    Mutant("remarks/order.py", "span(rule.p)[0] ** t:", "span(rule.p)[0] ** (1 / t):", TRAPS),
+    Mutant("remarks/order.py", "heat(heats) if all(map(warm, heats)) else None", "heat(heats)", TRAPS),
+    Mutant("remarks/order.py", "if t and t < 1 and (alike", "if t and (alike", TRAPS),
+    Mutant("remarks/families.py", "span(rule.h)[1] <= 0", "span(rule.h)[1] < 0", IDLE),
+    Mutant("remarks/order.py", " and not isinstance(rules[k], UNSCALED)]", "]", TRAPS),
+    Mutant("remarks/order.py", "if isinstance(rule, LAST) and", "if steers(rule) and", TRAPS),
+    Mutant("remarks/order.py", 'and rule.of == "raw" and others', "and others", TRAPS),
+    Mutant("remarks/order.py", "(Tempering,) if isinstance(rule, EntropyCap) else ", "", TRAPS),
+    Mutant("remarks/order.py", "or span(rule.t_max)[1] < inf", "or False", TRAPS),
+    Mutant("remarks/steps.py", "counts[i] += bool(removed or np.abs(new - p).max() > SAME)", "counts[i] += bool(removed)", STEPS),
+    Mutant("remarks/steps.py", "                before, p = after, new\n", "", STEPS),
+    Mutant("remarks/steps.py", "                    break  # what", "                    pass  # what", STEPS),
+    Mutant("remarks/steps.py", "for text in range(len(recording.head.texts)):", "for text in range(1):", STEPS),
+    Mutant("remarks/steps.py", " and not (greedy(rules[alone]) or maxima(rules[alone]))", "", STEPS),
+    Mutant("remarks/lint.py", "    remarks += watched(sampler, steps, acted, live)", "    remarks += watched(sampler, steps, acted, range(len(live)))", STEPS),
+    Mutant("cli/lint.py", "    if not found.clean:", "    if found.remarks:", "tests/cli/test_lint.py"),
+    Mutant("cli/recipes.py", "covered((*before, example))", "covered((example,))", "tests/cli/test_lint.py"),
+    Mutant("cli/recipes.py", '"some" if any(yes) else "no"', '"no"', "tests/cli/test_lint.py"),
+    Mutant("cli/recipes.py", '"\\nSource: ")\n    lines = rest.partition("\\nExample: ")[0].splitlines()', '"\\nSource: ")\n    lines = rest.splitlines()[:1]', "tests/cli/test_lint.py"),
     # models
     Mutant("models/callable.py", "seen if row.stale else new", "new", "tests/models"),
     Mutant("models/byte_level.py", "*range(0xA1, 0xAD)", "*range(0xA1, 0xAE)", "tests/models"),

@@ -22,7 +22,7 @@ kernels.cpu.statistics kernels.cpu.heats kernels.cpu.floors kernels.cpu.narrow k
 kernels.gpu kernels.gpu.keys kernels.gpu.coins kernels.gpu.passes kernels.gpu.search kernels.gpu.heat kernels.gpu.draw
 kernels.gpu.chain kernels.gpu.entry kernels.given kernels.compiling told plan
 sampler presets recipe vary
-show show.table show.conditions show.waterfall show.replay show.comparison
+show show.table show.conditions show.waterfall show.replay show.remarks show.comparison
 show.html show.shown show.html_trace show.html_text show.html_comparison
 show.figure show.figure_bars show.figure_text show.figure_table
 critical trace
@@ -32,8 +32,8 @@ models
 recording recording.logits recording.form recording.reading recording.verify recording.replay recording.writer
 generation generation.detokenise generation.stop generation.batch generation.loop generation.measures
 comparison
-api look
-cli cli.errors cli.options cli.output cli.generate cli.explain cli.compare cli.verify cli.replay
+api look remarks remarks.form remarks.families remarks.idle remarks.order remarks.steps remarks.lint
+cli cli.errors cli.options cli.output cli.generate cli.explain cli.compare cli.verify cli.replay cli.lint
 cli.recipes cli.models cli.doctor cli.main __main__
 __init__
 """.split()  # noqa: SIM905 (read it as a tree)

@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from logitherm.models.callable import CallableModel
     from logitherm.recording.reading import load_trace
     from logitherm.recording.verify import verify
+    from logitherm.remarks.lint import lint
     from logitherm.trace import Trace
 
 LAZY = {
@@ -67,6 +68,7 @@ LAZY = {
     "compare": "logitherm.look",
     "explain": "logitherm.look",
     "generate": "logitherm.api",
+    "lint": "logitherm.remarks.lint",
     "load_model": "logitherm.models",
     "load_trace": "logitherm.recording.reading",
     "recall": "logitherm.look",
@@ -121,6 +123,7 @@ __all__ = [
     "from_params",
     "from_toml",
     "generate",
+    "lint",
     "load_model",
     "load_recipe",
     "load_trace",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 from dataclasses import MISSING, fields
+from math import inf
 from typing import Annotated, Any
 
 import typer
@@ -14,9 +15,10 @@ from logitherm.cli import options
 from logitherm.cli.errors import friendly
 from logitherm.errors import RecipeError
 from logitherm.presets import presets
-from logitherm.rules import REGISTRY, Rule
+from logitherm.rules import REGISTRY, Repetition, Rule, TopP
 from logitherm.rules.base import literal
 from logitherm.show.table import Column, table
+from logitherm.told import covered, covered_by_cuts
 
 
 def _complete(incomplete: str) -> list[str]:
@@ -53,28 +55,59 @@ def recipes(
 
 
 def describe(rule: type[Rule]) -> dict[str, Any]:
-    """A rule as plain data: what it does, its parameters with units, where it is neutral, its whole description."""
+    """A rule as plain data: what it does, its parameters with units, where it is neutral, what kernels cover it."""
+    neutral = rule.neutral or {}
     parameters = [
         {
             "name": f.name,
             "unit": f.metadata.get("unit"),
             "allowed": f.metadata.get("allowed") or " | ".join(f.metadata.get("options", ())),
-            "default": None if f.default is MISSING else f.default if f.default != float("inf") else "inf",
+            "default": None if f.default is MISSING else plain(f.default),
             "required": f.default is MISSING,
+            "neutral": plain(neutral.get(f.name)),
         }
         for f in fields(rule)
     ]
-    neutral = None if rule.neutral is None else {k: "inf" if v == float("inf") else v for k, v in rule.neutral.items()}
     about = inspect.getdoc(rule) or ""
-    source = next((line.removeprefix("Source: ") for line in about.splitlines() if line.startswith("Source: ")), None)
     return {
         "name": rule.name,
         "summary": _first_line(rule),
         "parameters": parameters,
-        "neutral": neutral,
-        "source": source,
+        "neutral": None if rule.neutral is None else {name: plain(value) for name, value in neutral.items()},
+        "source": _source(about),
+        "kernel": coverage(rule),
         "about": about,
     }
+
+
+PLACES: dict[str, tuple[Rule, ...]] = {"first": (), "after_cut": (TopP(0.9),), "after_edit": (Repetition(1.1),)}
+"""Where in a chain a kernel may cover a rule, each with a rule that stands before it."""
+
+
+def coverage(rule: type[Rule]) -> dict[str, str]:
+    """Whether a kernel covers a rule, by asking for its examples: "yes", "no", or "some" of them.
+
+    first, after_cut, after_edit: in `Sampler.step`, at the head of a chain, after a cutoff, after a penalty.
+    apply: in `Sampler.apply`.
+    """
+    examples = [rule(**parameters) for parameters in rule.examples]
+    found = {place: [covered((*before, example)) for example in examples] for place, before in PLACES.items()}
+    found["apply"] = [covered_by_cuts((example,)) for example in examples]
+    return {place: "yes" if all(yes) and yes else "some" if any(yes) else "no" for place, yes in found.items()}
+
+
+def plain(value: Any) -> Any:
+    """A parameter's value as JSON can carry it: infinities as strings."""
+    if isinstance(value, list | tuple):
+        return [plain(entry) for entry in value]
+    return str(value) if value in (inf, -inf) else value
+
+
+def _source(about: str) -> str | None:
+    """The paragraph of a description that begins with Source, on one line."""
+    _, found, rest = about.partition("\nSource: ")
+    lines = rest.partition("\nExample: ")[0].splitlines()
+    return " ".join(lines) if found else None
 
 
 def signature(rule: type[Rule]) -> str:

@@ -1,0 +1,1 @@
+"""What is wrong with a recipe, before it runs or by the steps of a trace file: `logitherm lint`."""
