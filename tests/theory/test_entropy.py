@@ -1,5 +1,7 @@
 """Entropy and temperature: slopes, limits, what never turns back, and bounds."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -76,7 +78,7 @@ def test_entropy_lies_between_its_bounds(x):
     n, ties = np.isfinite(x).sum(axis=1), (x == x.max(axis=1, keepdims=True)).sum(axis=1)
     slack = 1e-12
     candidates = [ties, 1 / largest, 1 / squares, np.exp(h), n]
-    assert all((a <= b * (1 + slack)).all() for a, b in zip(candidates, candidates[1:], strict=False))
+    assert all((a <= b * (1 + slack)).all() for a, b in pairwise(candidates))
     rest = np.maximum(1 - largest, 0.0)
     two = -largest * np.log(largest) - np.where(rest > 0, rest * np.log(np.maximum(rest, 1e-300)), 0.0)
     assert (h <= two + rest * np.log(np.maximum(n - 1, 1)) + 1e-12).all()

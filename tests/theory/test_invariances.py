@@ -14,6 +14,7 @@ from tests.theory.invariances import COLUMNS, line_of, renamed, table
 SIZE, PADDING, SEEDS = 24, 9, range(30)
 SHIFTS, HEATS = (3.7, -11.0), (0.6, 1.5)
 
+
 def distribution(sampler, logits, new=None):
     """p after the chain, for a row that read 0 1 0 and drew 1 and 0, by whatever names; None if nothing is left."""
     new = np.arange(SIZE) if new is None else new
