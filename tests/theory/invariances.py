@@ -3,14 +3,14 @@
 from dataclasses import fields, replace
 
 COLUMNS = {
-    "shift": {"": "the same", "×": "changes"},
-    "scale": {"c": "scales along", "=": "the same", "×": "changes"},
-    "temperature before": {"c": "commutes", "=": "no effect", "×": "matters"},
-    "twice": {"": "as once", "×": "acts again"},
-    "order": {"": "kept", "×": "may change"},
-    "likeliest": {"": "stays", "×": "may go"},
-    "ids": {"": "none", "×": "named"},
-    "padding": {"": "the same", "×": "changes"},
+    "shift": {"": "·", "×": "changes"},
+    "scale": {"c": "along", "=": "·", "×": "changes"},
+    "temperature before": {"c": "commutes", "=": "·", "×": "matters"},
+    "twice": {"": "·", "×": "acts again"},
+    "order": {"": "·", "×": "may change"},
+    "likeliest": {"": "·", "×": "may go"},
+    "ids": {"": "·", "×": "named"},
+    "padding": {"": "·", "×": "changes"},
 }
 """Each column's marks and their words; × is the mark of what need not hold."""
 
