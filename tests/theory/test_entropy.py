@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logitherm.arrays import entropy
-from logitherm.rules import DynamicTemperature, Temperature
+from logitherm.rules import DynamicTemperature, Dynatemp, Edt, Temperature
 from logitherm.rules.collision import collision
 from logitherm.rules.dynamic import max_p, median, normalised_entropy, varentropy
 from tests.rows import apply, batches, logs, probabilities
-from tests.theory.numbers import heat, mean, rows, tempered, variance
+from tests.theory.numbers import WEATHER, heat, mean, rows, tempered, variance
 
 HEATS = (0.2, 0.7, 1.0, 2.5, 10.0)
 
@@ -119,3 +119,20 @@ def test_the_median_moves_nothing_at_a_real_vocabulary(gpt2):
     assert (median(x) <= 2 / x.shape[1]).all()
     moved = np.abs(heat(DynamicTemperature(0.5, median=-0.4), x) - 0.5)
     assert (moved <= 2 * 0.4 / 50257).all()
+
+
+@pytest.mark.parametrize(
+    ("rule", "t"),
+    [
+        (DynamicTemperature(0.5, max_p=-0.4), 0.317741762814355),
+        (DynamicTemperature(0.1, entropy=0.8), 1.233443220127325),
+        (DynamicTemperature(0.5, median=-0.4), 0.463018556645842),
+        (DynamicTemperature(0.0, normalised_entropy=1.0), 0.790733382181906),
+        (Dynatemp(0.5, 1.5), 1.290733382181906),
+        (Dynatemp(0.5, 1.5, exponent=2), 1.125259281696836),
+        (Edt(1.0, 1.0), 0.854278672325588),
+    ],
+    ids=str,
+)
+def test_the_weather_row_under_every_dynamic_temperature(rule, t):
+    assert heat(rule, WEATHER) == pytest.approx([t], abs=1e-12)

@@ -186,6 +186,8 @@ def answer(aim):
     """Mean probability of what adaptive_p draws from the two tokens when it aims at a."""
     sampler = Sampler(AdaptiveP(0.5, decay=0.0))
     state = replace(sampler.start([[]], seed=0), memory=(np.array([[1.0 - aim, 1.0]]),))
+    ((rule, _, _, at),) = sampler.stages(TWO, state)
+    assert rule.aim(at) == pytest.approx([aim], abs=1e-12)
     return float(probabilities(sampler.apply(TWO, state))[0] @ [0.7, 0.3])
 
 
