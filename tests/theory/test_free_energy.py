@@ -65,7 +65,7 @@ def test_no_rule_is_likelier_than_the_constant_temperature_of_its_mean_entropy(r
 def test_along_a_text_the_identity_is_about_the_contexts_that_were_visited():
     """Rules with a memory, 40 tokens each: q is what the memory made of that step. Other contexts come otherwise."""
     remembering = [rule for rule in examples() if rule.init(1) is not None]
-    assert {rule.name for rule in remembering} == {"adaptive_p", "dynamic_temperature", "entropy_rate", "mirostat"}
+    assert {rule.name for rule in remembering} >= {"adaptive_p", "dynamic_temperature", "entropy_rate", "mirostat"}
     for rule in remembering:
         sampler = Sampler(rule)
         state = sampler.start([[0]], seed=4)
