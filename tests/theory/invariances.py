@@ -88,10 +88,14 @@ def words():
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (heads, ["---"] * len(heads), *lines))
 
 
+def lists(rule):
+    """The rule's parameters that are lists, in which whole numbers are ids and nothing else is."""
+    return [f.name for f in fields(rule) if "entry" in f.metadata and getattr(rule, f.name) is not None]
+
+
 def renamed(rule, new):
-    """The rule with token i called new[i] in its parameters: ids are whole numbers there, and nothing else is."""
-    listed = [f.name for f in fields(rule) if "entry" in f.metadata and getattr(rule, f.name) is not None]
-    return replace(rule, **{name: _renamed(getattr(rule, name), new) for name in listed})
+    """The rule with token i called new[i] in its parameters."""
+    return replace(rule, **{name: _renamed(getattr(rule, name), new) for name in lists(rule)})
 
 
 def _renamed(value, new):
