@@ -81,7 +81,7 @@ def line_of(rule):
 
 
 def words():
-    """The table as docs/theory.md has it."""
+    """The table as docs/theory.md has it; print this into the page when a line changes."""
     heads = ["rule", *COLUMNS]
     lines = [[f"`{name}`", *(COLUMNS[c][m] for c, m in marks.items())] for name, marks in table().items()]
     lines = [[line[0].replace(", ", "`, `"), *line[1:]] for line in lines]
