@@ -14,8 +14,10 @@ import numpy as np
 
 import logitherm as lt
 from benchmarks.recipes import Recipe
+from logitherm.kernels.codes import FLOAT32
 from logitherm.kernels.compiling import KERNELS
 from logitherm.kernels.cpu import calls, workspace
+from logitherm.kernels.given import NO_BITS
 from logitherm.plan import VARIABLE
 
 
@@ -51,7 +53,9 @@ def bare_kernel(recipe: Recipe, rows: int, size: int) -> Callable[[np.ndarray], 
 
     def draw(logits: np.ndarray) -> None:
         at = next(positions)
-        calls.draws(logits, told, pairs, seeds, none, at, history, none, *memory, tokens, seen, lengths)
+        calls.draws(
+            logits, NO_BITS, FLOAT32, told, pairs, seeds, none, at, history, none, *memory, tokens, seen, lengths
+        )
 
     return draw
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from benchmarks import end_to_end as texts
 from benchmarks.cases import FINAL, FIRST, Key
+from benchmarks.each_rule import PLAIN, recipe_of
 from benchmarks.in_situ import FORWARD
 from benchmarks.one_step import (
     FLOOR,
@@ -26,7 +27,7 @@ from benchmarks.shapes import SMALL
 from benchmarks.store import Store
 from benchmarks.targets import HEADS, PROMISED, Results, targets, theirs
 from benchmarks.turns import Found
-from benchmarks.words import CHECKED, CLOCKS, PEERS, PROFILE, SHARE, TARGETS
+from benchmarks.words import CHECKED, CLOCKS, PEERS, PROFILE, RULES, SHARE, TARGETS
 
 
 def page(results: Results, store: Store) -> str:
@@ -41,6 +42,7 @@ def page(results: Results, store: Store) -> str:
         _targets(results),
     ]
     parts += _titled("Where the time of a step goes", _profile(results))
+    parts += _titled("Each rule", _rules(results))
     there = {key[3] for key, _ in _of(results, "hot")}
     kinds = [f"- *{kind}*: {what}." for kind, what in KINDS.items() if kind in there]
     parts += [PEERS, *kinds, CHECKED, _absent(results)]
@@ -122,6 +124,18 @@ def _profile(results: Results) -> str:
                 rows.append([code(recipe.text), kind, *cells, allowed])
     heads = ["recipe", "rows", "`Sampler.step`", "np.max", "rest of the kernel", "Python around it", "target allows"]
     return PROFILE + "\n\n" + table(heads, rows) if rows else ""
+
+
+def _rules(results: Results) -> str:
+    """Every rule by itself, those first that gain most by a kernel."""
+    rows = []
+    for (_, name), found in _of(results, "rule"):
+        plain = found[PLAIN]["median"]
+        step = found.get(STEP, found[PLAIN])["median"]
+        ours = [_number(step), f"{plain / step:.0f}×"] if STEP in found else ["–", "–"]
+        rows.append((step / plain, [code(recipe_of(str(name))), _number(plain), *ours]))
+    heads = ["rule", "plain body", "with the kernel", "faster"]
+    return RULES + "\n\n" + table(heads, [row for _, row in sorted(rows, key=lambda r: r[0])]) if rows else ""
 
 
 def _absent(results: Results) -> str:

@@ -49,3 +49,7 @@ All contenders of a case take turns. *Hot* goes over four rows (or two batches o
 turns of twelve calls where a call takes less than a millisecond. Means and spread of every cell are kept beside the
 medians in `build/bench/`, where the run writes down each case as it ends. `make bench` takes 15 to 25 minutes, and
 goes on where it was broken off; `make bench ARGS=--quick` takes one or two, and prints the targets."""
+
+RULES = """\
+`Sampler.step` with one rule, on a flat row of 128,256 logits after 64 tokens, hot: as its plain body, which defines it,
+and where a kernel covers it (for some, at the head of a chain). Both draw the same tokens."""

@@ -33,6 +33,7 @@ LONGEST = 600
 LAWS = "tests/test_laws.py::test_law_"
 KERNELS = "tests/kernels"
 THEORY = "tests/theory/"
+FLOORS, NARROW = "tests/kernels/test_floors.py", "tests/kernels/test_narrow.py"
 CARDS = "tests/kernels/test_gpu.py::test_"
 MUTANTS = [
     # ruff: noqa: E501
@@ -265,7 +266,7 @@ MUTANTS = [
     Mutant("kernels/cpu/rows.py", "tail[i - full * CHUNK] = row[i]", "pass", KERNELS),
     Mutant("kernels/cpu/rows.py", "not bad and top < np.inf", "top < np.inf", KERNELS),
     Mutant("kernels/cpu/candidates.py", "return keep(values, ids, n, nth_largest(scratch, n, k))", "return keep(values, ids, n, nth_largest(scratch, n, k + 1))", KERNELS),
-    Mutant("kernels/cpu/chain.py", "            if own <= COLDEST:", "if False:", KERNELS),
+    Mutant("kernels/cpu/chain.py", "            if came == FINE and own <= COLDEST:", "            if False:", KERNELS),
     Mutant("kernels/cpu/chain.py", "if np.float64(near) < limit else near", "if False else near", KERNELS),
     Mutant("kernels/cpu/coins.py", "c0, c1, c2, c3 = position & LOW, position >> HALF", "c0, c1, c2, c3 = position & LOW, np.uint64(0)", KERNELS),
     Mutant("kernels/cpu/statistics.py", "second / mass / t / t - mean * mean", "second / mass / t / t", KERNELS),
@@ -284,6 +285,26 @@ MUTANTS = [
     Mutant("kernels/cpu/edits.py", "            work.sums[work.edited[e] // CHUNK] += work.more[e]", "            pass", KERNELS),
     Mutant("kernels/cpu/rows.py", "            buffer[work.edited[e] % CHUNK] += work.more[e]", "            pass", KERNELS),
     Mutant("kernels/cpu/edits.py", "> MOST:", "> 1e300:", KERNELS),
+    Mutant("kernels/cpu/calls.py", "marked = mark(row)  # ", "marked = 0.0  # ", KERNELS),
+    Mutant("kernels/cpu/floors.py", "above = now[0] - math.log(z)", "above = now[0] + math.log(z)", FLOORS),
+    Mutant("kernels/cpu/floors.py", "min(now[0], now[1] - entropy)", "now[1] - entropy", FLOORS),
+    Mutant("kernels/cpu/floors.py", "DOUBT = 1.01 * ROUGH_SUM", "DOUBT = 0.0", FLOORS),
+    Mutant("kernels/cpu/floors.py", "n, top, 0.5 * t, False, exact)", "n, top, t, False, exact)", FLOORS),
+    Mutant("kernels/cpu/floors.py", "if left <= 1 or floor + off <= 0.0:", "if left <= 1:", FLOORS),
+    Mutant("kernels/cpu/floors.py", "if off >= 0.5 * floor:", "if False:", FLOORS),
+    Mutant("kernels/cpu/floors.py", "_, away, squares = _strewn(row, work, chunks, n, mean)", "_, away, squares = _strewn(row, work, chunks, n, top)", FLOORS),
+    Mutant("kernels/cpu/floors.py", "or (np.float64(work.spare[m - 1]) - bottom) / m <= heaviest:", "or True:", FLOORS),
+    Mutant("kernels/cpu/floors.py", "place = max(place, int(fewest))", "pass", FLOORS),
+    Mutant("kernels/cpu/floors.py", "    if n < 0 and place > m:", "    if False:", FLOORS),
+    Mutant("kernels/cpu/floors.py", "if chunk < full else lowest(tail, 0, ())", "if chunk < full else most", FLOORS),
+    Mutant("kernels/cpu/chain.py", "if slip > 0.0 and kind != TOP_N_SIGMA:", "if False:", FLOORS),
+    Mutant("kernels/cpu/chain.py", "        if len(work.edited):\n            return ASK, cut, n", "        pass", FLOORS),
+    Mutant("kernels/cpu/chain.py", "seen = seen if kind == MIN_P else NOT_YET", "seen = seen", FLOORS),
+    Mutant("kernels/cpu/narrow.py", "_as_float(x, moved) * 2.0**112", "_as_float(x, moved) * 2.0**111", NARROW),
+    Mutant("kernels/cpu/narrow.py", "sized = b.select(endless, ", "sized = b.select(b.not_(endless), ", NARROW),
+    Mutant("kernels/cpu/narrow.py", "        from_float16((narrow[size - WIDTH :], row[size - WIDTH :]), 1, ())\n", "", NARROW),
+    Mutant("kernels/given.py", "if not (flags.c_contiguous and flags.aligned):", "if False:", NARROW),
+    Mutant("told.py", "known = CUT.keys() if exact else CUT.keys() - DYNAMIC.keys() - FLOORS.keys()", "known = CUT.keys()", FLOORS),
     Mutant("kernels/cpu/calls.py", "and written[i] == lengths[i]", "", KERNELS),
     Mutant("kernels/cpu/calls.py", "lengths[i] < history.shape[1] and ", "", KERNELS),
     Mutant("sampler.py", "if moved.any() or not (np.abs(found - log_ps) < REMEMBERED).all():", "if False:", KERNELS),

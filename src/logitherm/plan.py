@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from logitherm.arrays import is_torch, numpy
-from logitherm.kernels.codes import DRAWN, FINE, FULL, MARKS, REPETITION
+from logitherm.kernels.codes import DRAWN, EXPONENTIAL, FINE, FULL, MARKS
 from logitherm.kernels.compiling import KERNELS
+from logitherm.kernels.given import float32_rows, in_place
 from logitherm.kernels.gpu.entry import CARDS
 from logitherm.ragged import Ragged
 from logitherm.rules import Rule
@@ -24,10 +25,7 @@ from logitherm.told import covered, covered_by_cuts, pairs, told_alike, told_apa
 VARIABLE = "LOGITHERM_PLAN"
 """Set to "plain" it switches all kernels off."""
 
-FLOAT32 = np.dtype(np.float32)
 NOTHING = np.empty(0, np.int64)
-READ = FLOAT32, np.dtype(np.float16)
-"""What a kernel reads in place, and what is widened for it."""
 
 Drawn = tuple[np.ndarray, np.ndarray, Ragged]
 """One token a row, (rows, 2) their log-probabilities to about 1e-6 and marks of the rows (NaN: none), and the histories
@@ -66,10 +64,10 @@ class Plan:
 
     def draw(self, logits: Any, state: State) -> Drawn | None:
         """One token a row by the kernel; None where the plain bodies are to do it, which also say what is wrong."""
-        rows = float32_rows(logits) if self.kernel else None
-        if rows is None:
+        given = in_place(logits) if self.kernel else None
+        if given is None:
             return self._on_card(logits, state) if self.kernel and is_torch(logits) else None
-        count, size = rows.shape
+        count, size = (given[1] if given[2] else given[0]).shape
         if KERNELS.draws is None:
             KERNELS.ask(size)
             return None
@@ -79,12 +77,9 @@ class Plan:
         history = state.history
         written = history.written
         tokens, seen, lengths = np.empty(count, np.int64), np.empty((count, 2)), np.empty(count, np.int64)
-        given = (
-            rows, told, self._pairs,
-            state.seed, state.prompt, history.lengths, history.arrays[0], written.lengths,
-        )  # fmt: skip
+        own = state.seed, state.prompt, history.lengths, history.arrays[0], written.lengths
         with written.lock:
-            came = KERNELS.draw(given, tokens, seen, lengths)
+            came = KERNELS.draw(given, (told, self._pairs), own, tokens, seen, lengths)
         if came >= 0:
             return None
         return tokens, seen, history.extended(lengths) if came == DRAWN else history.append([tokens[:, None]])
@@ -114,7 +109,7 @@ class Plan:
     def _on_card(self, logits: Any, state: State) -> Drawn | None:
         """The same by the kernel on a graphics card, for logits that lie on one."""
         told = told_apart(self.rules, state) if self._told is None else self._told
-        if not CARDS.takes(logits) or not len(state) or (told[..., 0] >= REPETITION).any():
+        if not CARDS.takes(logits) or not len(state) or (told[..., 0] > EXPONENTIAL).any():
             return None
         drawn = CARDS.draw(logits, state.seed, state.position, told)
         if drawn is None:
@@ -141,23 +136,3 @@ def marks(logits: Any) -> np.ndarray:
     finite = np.where(np.isfinite(some), some, 0.0)
     found: np.ndarray = (finite * (1.0 + np.arange(0, logits.shape[1], step) % 7)).sum(axis=1)
     return found
-
-
-def float32_rows(logits: Any) -> np.ndarray | None:
-    """The logits as float32 rows, without a copy where they are; None if they are of another kind, shape or device."""
-    if not isinstance(logits, np.ndarray):
-        if not is_torch(logits):
-            return None
-        try:
-            logits = logits.numpy()  # one call for what a model gives; it refuses bfloat16, gradients and other devices
-        except (TypeError, RuntimeError):
-            if logits.device.type != "cpu" or not logits.is_floating_point() or logits.element_size() > 4:
-                return None
-            logits = logits.detach().float().numpy()
-    if logits.ndim != 2 or logits.dtype not in READ:
-        return None
-    rows: np.ndarray = logits
-    flags = rows.flags
-    if rows.dtype is FLOAT32 and flags.c_contiguous and flags.aligned:
-        return rows
-    return np.require(rows, FLOAT32, ["C", "A"])

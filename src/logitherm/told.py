@@ -4,25 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import fields
-from math import inf, log
+from math import inf, log, sqrt
 from typing import Any
 
 import numpy as np
 
 from logitherm.kernels.codes import (
     ENTRY,
+    EPSILON,
+    ETA,
     EXPONENTIAL,
     FREQUENCY,
     INTERPOLATED,
     LINEAR,
     LISTED,
+    MIN_K,
     MIN_P,
     OF,
     OFF,
+    P_LESS,
+    P_LESS_NORM,
     PRESENCE,
     REPETITION,
     TEMPERATURE,
+    TOP_A,
     TOP_K,
+    TOP_N_SIGMA,
     TOP_P,
     UNREPEATED,
 )
@@ -30,19 +37,27 @@ from logitherm.rules import (
     Ban,
     Bias,
     DynamicTemperature,
+    Epsilon,
+    Eta,
     Frequency,
+    MinK,
     MinNewTokens,
     MinP,
     NoRepeatNgram,
+    PLess,
+    PLessNorm,
     Presence,
     Repetition,
     Rule,
     Temperature,
+    TopA,
     TopK,
+    TopNSigma,
     TopP,
 )
 from logitherm.rules.base import SLACK
 from logitherm.rules.dynamic import Dynatemp, Edt
+from logitherm.rules.probability_floor import log_of
 from logitherm.schedule import Schedule
 from logitherm.state import At, State
 
@@ -83,6 +98,10 @@ def _exponential(rule: Any, value: Value) -> Encoded | None:
     return EXPONENTIAL, [value(rule.t0), value(rule.theta), value(rule.base)]
 
 
+def _eta(epsilon: float) -> list[float]:
+    return [log_of(epsilon), log_of(sqrt(epsilon))]
+
+
 def _penalty(kind: int, neutral: float) -> Callable[[Any, Value], Encoded | None]:
     return lambda rule, value: (kind, [value(rule.penalty)]) if value(rule.penalty) != neutral else None
 
@@ -97,12 +116,23 @@ DYNAMIC: dict[type[Rule], Callable[[Any, Value], Encoded | None]] = {
     Edt: _exponential,
 }
 
+FLOORS: dict[type[Rule], Callable[[Any, Value], Encoded | None]] = {
+    Epsilon: lambda rule, value: (EPSILON, [log_of(value(rule.epsilon))]) if value(rule.epsilon) > 0 else None,
+    Eta: lambda rule, value: (ETA, _eta(value(rule.epsilon))) if value(rule.epsilon) > 0 else None,
+    TopA: lambda rule, value: (TOP_A, [log_of(value(rule.a))]) if value(rule.a) > 0 else None,
+    PLess: lambda rule, value: (P_LESS, [1 - SLACK]),
+    PLessNorm: lambda rule, value: (P_LESS_NORM, [1 - SLACK]),
+    TopNSigma: lambda rule, value: (TOP_N_SIGMA, [value(rule.n) * (1 + SLACK)]) if value(rule.n) > 0 else None,
+    MinK: lambda rule, value: (MIN_K, [value(rule.tau) * (1 + SLACK), 1 - SLACK]) if value(rule.tau) < inf else None,
+}
+
 CUT: dict[type[Rule], Callable[[Any, Value], Encoded | None]] = {
     Temperature: _temperature,
     TopK: _top_k,
     TopP: _top_p,
     MinP: _min_p,
     **DYNAMIC,
+    **FLOORS,
 }
 """The rules that the cut kernel covers, in any order, and how each is told to it; None where it is off."""
 
@@ -119,7 +149,10 @@ EDITS: dict[type[Rule], Callable[[Any, Value], Encoded | None]] = {
     Presence: _penalty(PRESENCE, 0.0),
     NoRepeatNgram: _unrepeated,
 }
-"""The rules that it covers at the head of a chain, where no dynamic temperature follows; these and LISTS."""
+"""The rules that it covers at the head of a chain; these and LISTS."""
+
+REMOVALS = Ban, MinNewTokens, NoRepeatNgram
+"""Those of them that float32 is enough for. After others nothing may follow that looks at the whole row's numbers."""
 
 UNSUMMED = "median", "surprisal_median", "running_perplexity"
 """Features of dynamic temperature that are no sums over a row."""
@@ -130,7 +163,8 @@ def covered(rules: Sequence[Rule]) -> bool:
     head = 0
     while head < len(rules) and (type(rules[head]) in EDITS or type(rules[head]) in LISTS):
         head += 1
-    known = CUT.keys() - DYNAMIC.keys() if head else CUT.keys()
+    exact = all(type(rule) in REMOVALS for rule in rules[:head])
+    known = CUT.keys() if exact else CUT.keys() - DYNAMIC.keys() - FLOORS.keys()
     return (
         all(type(rule) in known for rule in rules[head:])
         and all(getattr(rule, feature, 0.0) == 0.0 for rule in rules for feature in UNSUMMED)

@@ -31,6 +31,9 @@ RECIPES = [
     "temperature(1.2) | top_k(50) | top_p(0.9)",
     "dynamic_temperature(0.5, entropy=0.1) | top_p(0.9)",
     "dynatemp(0.5, 1.5)",
+    "epsilon(0.0003)",
+    "temperature(1.3) | p_less()",
+    "top_n_sigma(1.5) | top_p(0.99)",
     "repetition(1.3) | temperature(0.9) | top_p(0.99)",
 ]
 

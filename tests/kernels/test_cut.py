@@ -43,7 +43,7 @@ RECIPES = [
     "dynamic_temperature(0.7) | dynatemp(0.5, 1.5) | top_p(0.9)",
     "temperature(30.0) | edt(0.8, 1.0) | dynatemp(0.3, 0.9)",
 ]
-SIZES = [1, 7, 100, 1000, 5003, 6021, 50257]
+SIZES = [1, 7, 100, 1000, 5003, 6021, 50257, 128256]
 EDGES = [0.0, 1 - 2**-53]
 BOUNDARY = 1e-12
 """Law 8: a token may differ only where u lies so near a boundary of the running mass."""
@@ -122,7 +122,7 @@ def test_random_draws_on_real_and_random_rows(gpt2, record_property):
     """
     rng = np.random.default_rng(2)
     cases = [(recipe, line) for recipe in draws.RECIPES for line in draws.lines(gpt2, rng)]
-    found = draws.total([draws.tally(recipe, line, rng, 12_000) for recipe, line in cases])
+    found = draws.total([draws.tally(recipe, line, rng, 8_500) for recipe, line in cases])
     record_property("draws", str(found))
     assert found.draws >= 500_000
     assert found.wrong == 0
@@ -144,7 +144,7 @@ kinds = rows(3001, rng)
 del kinds["huge"]  # its penalties are for the plain rules
 lines = [*kinds.values(), rng.normal(size=20_000).astype(np.float32)]
 found = draws.total([draws.tally(recipe, line, rng, 500) for recipe in draws.RECIPES for line in lines])
-assert found.draws == 35_000 and found.wrong == 0 and found.asked < 2000, found
+assert found.draws == 50_000 and found.wrong == 0 and found.asked < 2000, found
 
 # What does not count who refers to an array must not return one: it would be freed twice.
 from numba import types

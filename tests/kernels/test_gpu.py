@@ -291,7 +291,7 @@ def cards(monkeypatch):
     """Cards that take tensors of the host, which the interpreter works on."""
     ours = Cards()
     monkeypatch.setattr(Cards, "takes", lambda self, logits: True)
-    monkeypatch.setattr("logitherm.plan.float32_rows", lambda logits: None)
+    monkeypatch.setattr("logitherm.plan.in_place", lambda logits: None)
     monkeypatch.setattr("logitherm.plan.CARDS", ours)
     for dtype in (torch.float32, torch.bfloat16, torch.float16):
         ours.load((torch.device("cpu"), dtype))
@@ -354,7 +354,7 @@ def test_a_batch_with_a_row_that_is_asked_for_is_the_plain_rules(cards):
 def test_nobody_waits_for_a_compiler(monkeypatch):
     ours, sampler = Cards(), parse("top_p(0.9)")
     monkeypatch.setattr(Cards, "takes", lambda self, logits: True)
-    monkeypatch.setattr("logitherm.plan.float32_rows", lambda logits: None)
+    monkeypatch.setattr("logitherm.plan.in_place", lambda logits: None)
     monkeypatch.setattr("logitherm.plan.CARDS", ours)
     logits = torch.from_numpy(np.random.default_rng(0).normal(size=(1, 200)).astype(np.float32))
     state = sampler.start([[]], seed=3)

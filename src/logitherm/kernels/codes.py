@@ -5,6 +5,10 @@ TEMPERATURE, TOP_K, TOP_P, MIN_P, LINEAR, INTERPOLATED, EXPONENTIAL = range(7)
 t_max, of | low, high, exponent, of | t0, theta, base, of. `of`, always the last, is 1 for the row before any rule, and
 0 for what reaches the rule."""
 
+EPSILON, ETA, TOP_A, P_LESS, P_LESS_NORM, TOP_N_SIGMA, MIN_K = range(10, 17)
+"""Kinds whose cut is made of numbers of the row. Their numbers: log epsilon | log epsilon, log √epsilon | log a |
+log of what the floor is lowered by | that itself | n | tau, what a drop is lowered by."""
+
 REPETITION, FREQUENCY, PRESENCE, UNREPEATED, LISTED = range(100, 105)
 """Kinds that change few tokens and stand at the head of a run. Their numbers: penalty | penalty | penalty | n | the
 first of a list of pairs, the place after the last, before which position they count."""
@@ -24,6 +28,9 @@ OFF = -1
 DRAWN, APART, NARROW = -1, -2, -3
 """What came of a call: the rows' tokens, which stand in their histories; tokens whose histories have no room or belong
 to another value; a workspace too small for a row. From 0 on: the row that no token could be drawn for."""
+
+FLOAT32, BFLOAT16, FLOAT16 = range(3)
+"""In what a batch of logits is given."""
 
 MARKS = 64
 """About so many logits of a row make the mark by which it is known again."""

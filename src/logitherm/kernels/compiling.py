@@ -14,9 +14,13 @@ import numpy as np
 
 from logitherm.errors import RecipeError
 from logitherm.kernels.codes import NARROW
+from logitherm.kernels.given import Given
 
 WORTHWHILE = 8192
 """Rows of fewer tokens do not make anybody compile; kernels that are there serve them all the same."""
+
+Rules = tuple[np.ndarray, np.ndarray]
+"""The rules, for each row or for all, and what they add to listed tokens."""
 
 
 class Kernels:
@@ -63,26 +67,25 @@ class Kernels:
         else:
             self._memory, self.run, self.draws = workspace.memory, calls.run, calls.draws
 
-    def draw(self, given: Sequence[np.ndarray], *answers: np.ndarray) -> int:
+    def draw(self, logits: Given, rules: Rules, given: Sequence[np.ndarray], *answers: np.ndarray) -> int:
         """`draws` on all rows: one after another, or in blocks beside each other if `threads` says so.
 
-        given:   its arguments before the workspace; rows first, and rows are the first axis of all but told and pairs.
-        answers: its arguments after the workspace.
+        logits, rules, given: its arguments before the workspace; given and answers have an entry a row.
+        answers:              its arguments after the workspace.
         """
+        size = logits[0].shape[1] or logits[1].shape[1]
         if self.threads == 1:
-            return self._block(given, answers)
-        rows = len(given[0])
-        told, pairs = given[1], given[2]
+            return self._block(size, (*logits, *rules, *given), answers)
+        (rows, narrow, kind), (told, pairs) = logits, rules
         blocks = []
-        for ids in np.array_split(np.arange(rows), min(self.threads, rows)):
+        for ids in np.array_split(np.arange(len(given[0])), min(self.threads, len(given[0]))):
             block = slice(ids[0], ids[-1] + 1)
-            own = [given[0][block], told if len(told) == 1 else told[block], pairs, *(x[block] for x in given[3:])]
-            blocks.append((own, [x[block] for x in answers]))
+            own = rows[block], narrow[block], kind, told if len(told) == 1 else told[block], pairs
+            blocks.append((size, (*own, *(x[block] for x in given)), [x[block] for x in answers]))
         each = list(self._started().map(lambda block: self._block(*block), blocks))
         return max(each) if max(each) >= 0 else min(each)
 
-    def _block(self, given: Sequence[np.ndarray], answers: Sequence[np.ndarray]) -> int:
-        size = given[0].shape[1]
+    def _block(self, size: int, given: Sequence[Any], answers: Sequence[np.ndarray]) -> int:
         came = self.draws(*given, *self.workspace(size), *answers)  # type: ignore[misc]
         return self.draws(*given, *self.workspace(size, True), *answers) if came == NARROW else came  # type: ignore[misc]
 

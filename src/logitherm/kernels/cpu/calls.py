@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 from numba import njit, types
 
-from logitherm.kernels.codes import APART, ASK, DRAWN, FINE, FULL, MARKS, NARROW, OF, SPOILED, UNSURE
+from logitherm.kernels.codes import APART, ASK, DRAWN, ETA, FINE, FLOAT32, FULL, MARKS, NARROW, OF, SPOILED, UNSURE
 from logitherm.kernels.cpu.chain import MEASURED, NOT_YET, WEIGHED, attempt
 from logitherm.kernels.cpu.coins import coin
 from logitherm.kernels.cpu.edits import heads, patch
 from logitherm.kernels.cpu.first import read_and_measure, read_and_weigh
+from logitherm.kernels.cpu.floors import weighing
 from logitherm.kernels.cpu.heats import COLDEST, leading, measurable
+from logitherm.kernels.cpu.narrow import widen
 from logitherm.kernels.cpu.rows import read
 from logitherm.kernels.cpu.weights import JIT, NONE, OWNING
 from logitherm.kernels.cpu.workspace import divided
@@ -38,10 +40,10 @@ def look(row, rules, work, exact):
     t, place = leading(rules)
     if exact or t <= COLDEST:
         seen = NOT_YET
-    elif place == len(rules):
+    elif place == len(rules) or weighing(rules[place]):
         seen = WEIGHED
     else:
-        seen = MEASURED if measurable(rules[place]) else NOT_YET
+        seen = MEASURED if measurable(rules[place]) or rules[place, 0] == ETA else NOT_YET
     if seen == WEIGHED:
         top, chunks, sound = read_and_weigh(row, t, work.maxima, work.tail, work.sums)
     elif seen == MEASURED:
@@ -110,12 +112,15 @@ def mark(row):
 
 
 def _compile_draws(stamp: str) -> Any:
-    arrays = [ROWS, TOLD, PAIRS, SEEDS, COUNTS, COUNTS, types.int64[:, ::1], types.int64[::1]]
+    logits = ROWS, types.Array(types.int16, 2, "C", readonly=True), types.int64
+    arrays = [*logits, TOLD, PAIRS, SEEDS, COUNTS, COUNTS, types.int64[:, ::1], types.int64[::1]]
     answers = [types.int64[::1], types.float64[:, ::1], types.int64[::1]]
 
     @njit(types.int64(*arrays, *MEMORY, *answers), cache=True, **OWNING)
     def draws(
         rows,
+        narrow,
+        kind,
         told,
         pairs,
         seeds,
@@ -133,7 +138,9 @@ def _compile_draws(stamp: str) -> Any:
     ):
         """`run` on every row with the coin of its seed and position, and the tokens into their histories.
 
-        rows:    (rows, vocabulary) float32. told: (rows or 1, rules, ENTRY). pairs: (n, 2) ids and what is added.
+        rows:    (rows, vocabulary) float32, if `kind` is FLOAT32.
+        narrow:  (rows, vocabulary) the bits of bfloat16 or float16, if it is one of them; 16 tokens or more.
+        told:    (rows or 1, rules, ENTRY). pairs: (n, 2) ids and what is added.
         seeds, prompt, lengths: one a row, uint64, int64, int64: lengths of prompts and of histories.
         history, written: the buffer of a `Ragged` and how far it is written; the caller holds its lock.
         tokens, seen, after: where the answers go, (rows, 2) their log-probabilities and the rows' marks, new lengths.
@@ -141,17 +148,23 @@ def _compile_draws(stamp: str) -> Any:
         """
         _ = stamp  # which puts it into the closure, and so into the key of Numba's cache
         room = True
-        for i in range(rows.shape[0]):
+        for i in range(len(lengths)):
             u = coin(seeds[i], np.uint64(lengths[i] - prompt[i]))
             rules, past = told[i if len(told) > 1 else 0], history[i, : lengths[i]]
-            outcome = run(rows[i], u, rules, past, prompt[i], pairs, floats, doubles, ids, patched, False)
+            if kind == FLOAT32:
+                row = rows[i]
+            else:
+                widen(narrow[i], kind, patched)
+                row = patched
+            marked = mark(row)  # before rules at the head change it where it was widened
+            outcome = run(row, u, rules, past, prompt[i], pairs, floats, doubles, ids, patched, False)
             if outcome[0] != FINE:
                 return NARROW if outcome[0] == FULL else i
-            tokens[i], seen[i, 0], seen[i, 1], after[i] = outcome[1], outcome[2], mark(rows[i]), lengths[i] + 1
+            tokens[i], seen[i, 0], seen[i, 1], after[i] = outcome[1], outcome[2], marked, lengths[i] + 1
             room &= lengths[i] < history.shape[1] and written[i] == lengths[i]
         if not room:
             return APART
-        for i in range(rows.shape[0]):
+        for i in range(len(lengths)):
             history[i, lengths[i]] = tokens[i]
             written[i] = after[i]
         return DRAWN

@@ -217,6 +217,31 @@ def _sort(values, weights, n):
 
 
 @njit(**JIT)
+def descend(values, n):
+    """Largest first, by a heap."""
+    for j in range(n // 2 - 1, -1, -1):
+        _sink(values, j, n)
+    for last in range(n - 1, 0, -1):
+        values[0], values[last] = values[last], values[0]
+        _sink(values, 0, last)
+
+
+@njit(**JIT)
+def _sink(values, place, n):
+    """Let one number down a heap of n whose least stands first."""
+    while True:
+        child = 2 * place + 1
+        if child >= n:
+            return
+        if child + 1 < n and values[child + 1] < values[child]:
+            child += 1
+        if values[place] <= values[child]:
+            return
+        values[place], values[child] = values[child], values[place]
+        place = child
+
+
+@njit(**JIT)
 def smallest(values, n):
     """The smallest of the candidates."""
     least = np.float32(np.inf)

@@ -11,10 +11,23 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from logitherm.kernels.codes import ASK, FINE, FULL, MIN_P, OFF, TEMPERATURE, TOP_K, TOP_P, UNSURE
+from logitherm.kernels.codes import (
+    ASK,
+    EPSILON,
+    FINE,
+    FULL,
+    MIN_P,
+    OFF,
+    TEMPERATURE,
+    TOP_K,
+    TOP_N_SIGMA,
+    TOP_P,
+    UNSURE,
+)
 from logitherm.kernels.cpu import first
 from logitherm.kernels.cpu.candidates import draw, first_k, nth_largest, nucleus_of, padded, smallest
 from logitherm.kernels.cpu.edits import amend, highest, muddled, weigh_edited, weigh_listed
+from logitherm.kernels.cpu.floors import limit
 from logitherm.kernels.cpu.heats import COLDEST, exact_heat, rough_heat
 from logitherm.kernels.cpu.lanes import CHUNK
 from logitherm.kernels.cpu.nucleus import nucleus
@@ -39,104 +52,142 @@ what the first dynamic temperature looks at.
 @njit(**JIT)
 def attempt(row, u, rules, work, top, chunks, seen, bracket, exact):
     """The run with rough weights or with exact ones; UNSURE if rough ones cannot tell, with a bracket for the next."""
-    t, slip, cut, n, last = 1.0, 0.0, LOWEST, -1, len(rules) - 1
+    t, slip, cut, n, came, last = 1.0, 0.0, LOWEST, -1, FINE, len(rules) - 1
     # n: how many candidates there are, −1 while it is the whole row; slip: how far t may be off, relatively
     fast, slow, able = scales(top, 1.0)
-    nothing = (UNSURE, -1, 0.0, 0, cut, t, exact)
-    ask = (ASK, -1, 0.0, 0, cut, t, exact)
-    full = (FULL, -1, 0.0, 0, cut, t, exact)
     if not weigh_edited(work, slow):
-        return ask, bracket
+        came = ASK
     for place in range(len(rules)):
         kind, now = int(rules[place, 0]), rules[place, 1:]
-        if kind == OFF:
+        if kind == OFF or came != FINE:
             continue
         if n < 0 and cut > LOWEST and kind != TEMPERATURE and kind != MIN_P:
-            n = gather(row, work.tail, work.maxima, chunks, cut, work.values, work.ids)
-            if n == OVERFULL:
-                return full, bracket
-            weigh_listed(work, n, slow)
-        if kind == TOP_K:
-            k = int(now[0])
-            if 0 <= n <= k or k >= row.shape[0]:
+            came, n = _list(row, work, chunks, cut, slow)
+            if came != FINE:
                 continue
-            if n >= 0:
-                n = _first_of(work, n, k)
-            else:
-                n = first_k(row, work.tail, work.maxima, chunks, cut, k, work.values, work.ids, work.spare)
-                if n == OVERFULL:
-                    return full, bracket
-                weigh_listed(work, n, slow)
-            cut = max(cut, smallest(work.values, n))
-            if muddled(row, work, chunks, -1, cut, 1):
-                return ask, bracket
-        elif kind == MIN_P:
-            limit, doubt = highest(work, top) + t * now[0], slip * t * -now[0]
-            if muddled(row, work, chunks, -1, top, 1) or muddled(row, work, chunks, n, np.float32(limit), 0):
-                return ask, bracket
-            if doubt > 0.0 and _between(row, work, chunks, n, limit - doubt, limit + doubt):
-                return nothing, bracket
-            if _at_or_above(limit) > cut:
-                cut = _at_or_above(limit)
-                if n >= 0:
-                    n = keep_weighed(work, n, cut)
-                    weigh_listed(work, n, slow)
+        if kind == TOP_K:
+            came, cut, n = _by_rank(int(now[0]), row, work, chunks, n, cut, slow)
         elif kind == TOP_P and n >= 0:
-            found, certain = nucleus_of(
-                work.values, work.weights, n, top, now[0], slip, slow, work.spare, work.spare_weights
-            )
-            if not certain:
-                return nothing, bracket
-            if muddled(row, work, chunks, n, found, 1):
-                return ask, bracket
-            cut = max(cut, found)
-            n = keep_weighed(work, n, cut)
-            weigh_listed(work, n, slow)
+            came, cut, n = _by_mass(now[0], row, work, chunks, n, cut, top, slip, slow)
         elif kind == TOP_P:
             found, mass, kept, certain = nucleus(
                 row, work, chunks, top, t, now[0], slip, bracket, fast, slow, exact or not able
             )
             if kept == OVERFULL:
-                return full, bracket
-            if not certain:
+                came = FULL
+            elif not certain:
+                came = UNSURE
                 if found > NONE:
                     margin = 0.01 * t
                     bracket = np.float32(np.float64(found) - margin), np.float32(np.float64(found) + margin)
-                return nothing, bracket
-            if muddled(row, work, chunks, -1, found, 1):
-                return ask, bracket
-            cut = found
-            if place == last:
-                answer = _located(row, work, chunks, u, mass, cut, kept, t, slip, slow, exact or not able, exact)
-                return answer, (np.nextafter(cut, NONE), cut)
-            n = gather(row, work.tail, work.maxima, chunks, cut, work.values, work.ids)
-            if n == OVERFULL:
-                return full, bracket
-            weigh_listed(work, n, slow)
+            elif muddled(row, work, chunks, -1, found, 1):
+                came = ASK
+            elif place == last:
+                answer = _located(row, work, chunks, u, mass, found, kept, t, slip, slow, exact or not able, exact)
+                return answer, (np.nextafter(found, NONE), found)
+            else:
+                cut = found
+                came, n = _list(row, work, chunks, cut, slow)
+        elif kind == MIN_P or kind >= EPSILON:
+            came, cut, n = _by_limit(kind, now, row, work, chunks, n, cut, top, t, slip, slow, seen, exact)
+            seen = seen if kind == MIN_P else NOT_YET  # its sums may have been used up
         else:
-            own, off = now[0], 0.0
-            if kind != TEMPERATURE and slip > 0.0:
-                return nothing, bracket
-            if kind != TEMPERATURE and seen == MEASURED and not exact:
-                own, off = rough_heat(kind, now, row, work, chunks, top, t)
-                seen = NOT_YET  # it is of the first dynamic rule alone
-            elif kind != TEMPERATURE:
-                own = exact_heat(kind, now, row, work, chunks, top, t, n, slow)
-            if not 0.0 <= off <= FARTHEST_SLIP or (off > 0.0 and own <= 2.0 * COLDEST):  # nor if it is NaN
-                return nothing, bracket
-            if own <= COLDEST and muddled(row, work, chunks, -1, top, 1):
-                return ask, bracket
-            if own <= COLDEST:
+            came, own, off = _heat(kind, now, row, work, chunks, n, top, t, slip, slow, seen, exact)
+            seen = seen if kind == TEMPERATURE else NOT_YET  # it is of the first dynamic rule alone
+            if came == FINE and own <= COLDEST:
                 return _greedy(row, top, work.maxima, exact), bracket
-            t, slip = t * own, slip + off
-            fast, slow, able = scales(top, t)
-            if not np.isfinite(t) or not np.isfinite(slow[1]) or slow[1] <= 0.0:
-                return ask, bracket
-            if not weigh_edited(work, slow):
-                return ask, bracket
-            if n >= 0:
-                weigh_listed(work, n, slow)
+            if came == FINE:
+                t, slip = t * own, slip + off
+                fast, slow, able = scales(top, t)
+                if not (np.isfinite(t) and np.isfinite(slow[1]) and slow[1] > 0.0 and weigh_edited(work, slow)):
+                    came = ASK
+                elif n >= 0:
+                    weigh_listed(work, n, slow)
+    if came != FINE:
+        return (came, -1, 0.0, 0, cut, t, exact), bracket
     return _finish(row, u, work, top, chunks, seen, n, cut, t, slip, fast, slow, exact or not able, exact), bracket
+
+
+@njit(**JIT)
+def _list(row, work, chunks, cut, slow):
+    """List and weigh the tokens at or above a cut: FINE and how many, or FULL."""
+    n = gather(row, work.tail, work.maxima, chunks, cut, work.values, work.ids)
+    if n == OVERFULL:
+        return FULL, n
+    weigh_listed(work, n, slow)
+    return FINE, n
+
+
+@njit(**JIT)
+def _by_rank(k, row, work, chunks, n, cut, slow):
+    """top_k: what came of it, the cut, and how many candidates there are now."""
+    if 0 <= n <= k or k >= row.shape[0]:
+        return FINE, cut, n
+    if n >= 0:
+        n = _first_of(work, n, k)
+    else:
+        n = first_k(row, work.tail, work.maxima, chunks, cut, k, work.values, work.ids, work.spare)
+        if n == OVERFULL:
+            return FULL, cut, n
+        weigh_listed(work, n, slow)
+    cut = max(cut, smallest(work.values, n))
+    return ASK if muddled(row, work, chunks, -1, cut, 1) else FINE, cut, n
+
+
+@njit(**JIT)
+def _by_mass(p, row, work, chunks, n, cut, top, slip, slow):
+    """The same of top_p among n candidates."""
+    found, certain = nucleus_of(work.values, work.weights, n, top, p, slip, slow, work.spare, work.spare_weights)
+    if not certain:
+        return UNSURE, cut, n
+    if muddled(row, work, chunks, n, found, 1):
+        return ASK, cut, n
+    cut = max(cut, found)
+    n = keep_weighed(work, n, cut)
+    weigh_listed(work, n, slow)
+    return FINE, cut, n
+
+
+@njit(**JIT)
+def _by_limit(kind, now, row, work, chunks, n, cut, top, t, slip, slow, seen, exact):
+    """The same of min_p and of the rules of `floors`."""
+    if kind == MIN_P:
+        least, doubt = highest(work, top) + t * now[0], slip * t * -now[0]
+        if muddled(row, work, chunks, -1, top, 1) or muddled(row, work, chunks, n, np.float32(least), 0):
+            return ASK, cut, n
+    else:
+        if len(work.edited):
+            return ASK, cut, n
+        if slip > 0.0 and kind != TOP_N_SIGMA:
+            return UNSURE, cut, n
+        came, least, doubt = limit(kind, now, row, work, chunks, n, top, t, seen == WEIGHED, seen == MEASURED, exact)
+        if came != FINE:
+            return came, cut, n
+    if doubt > 0.0 and _between(row, work, chunks, n, least - doubt, least + doubt):
+        return UNSURE, cut, n
+    if _at_or_above(least) > cut:
+        cut = _at_or_above(least)
+        if n >= 0:
+            n = keep_weighed(work, n, cut)
+            weigh_listed(work, n, slow)
+    return FINE, cut, n
+
+
+@njit(**JIT)
+def _heat(kind, now, row, work, chunks, n, top, t, slip, slow, seen, exact):
+    """What came of a temperature, itself, and how far it may be off, relatively."""
+    own, off = now[0], 0.0
+    if kind != TEMPERATURE and slip > 0.0:
+        return UNSURE, own, off
+    if kind != TEMPERATURE and seen == MEASURED and not exact:
+        own, off = rough_heat(kind, now, row, work, chunks, top, t)
+    elif kind != TEMPERATURE:
+        own = exact_heat(kind, now, row, work, chunks, top, t, n, slow)
+    if not 0.0 <= off <= FARTHEST_SLIP or (off > 0.0 and own <= 2.0 * COLDEST):  # nor if it is NaN
+        return UNSURE, own, off
+    if own <= COLDEST and muddled(row, work, chunks, -1, top, 1):
+        return ASK, own, off
+    return FINE, own, off
 
 
 @njit(**JIT)

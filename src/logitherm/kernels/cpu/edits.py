@@ -79,7 +79,8 @@ def patch(rules, row, past, begun, pairs, patched):
                 _listed(pairs[int(now[0]) : int(now[1])], table, ids, n, values)
         else:
             _penalised(kind, now[0], seen, drawn, values)
-    patched[:] = row
+    for j in range(size):
+        patched[j] = row[j]  # which it may be already
     rounded, true, some = np.full(n + WIDTH, NONE, np.float32), np.full(n + WIDTH, -np.inf), 0
     for e in range(n):
         near = np.float32(values[e])

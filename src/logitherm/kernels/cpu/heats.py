@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numba import njit
 
-from logitherm.kernels.codes import INTERPOLATED, LINEAR, OF, OFF, TEMPERATURE
+from logitherm.kernels.codes import EXPONENTIAL, INTERPOLATED, LINEAR, OF, OFF, TEMPERATURE
 from logitherm.kernels.cpu import first
 from logitherm.kernels.cpu.rows import count
 from logitherm.kernels.cpu.statistics import statistics, statistics_of
@@ -102,4 +102,4 @@ def leading(rules):
 @njit(**JIT)
 def measurable(rule):
     """Whether `rough_heat` serves a rule: a dynamic temperature that does not ask for the varentropy."""
-    return rule[0] >= LINEAR and (rule[0] != LINEAR or rule[5] == 0.0)
+    return LINEAR <= rule[0] <= EXPONENTIAL and (rule[0] != LINEAR or rule[5] == 0.0)

@@ -196,7 +196,7 @@ def at(builder: Any, pointer: Any, index: Any, element: ir.Type) -> Any:
 def load(builder: Any, pointer: Any, index: Any, element: ir.Type = FLOAT) -> Lanes:
     """Sixteen neighbours in memory, which need not be aligned."""
     read = builder.load(at(builder, pointer, index, element))
-    read.align = 4
+    read.align = 2
     return Lanes(builder, read)
 
 
