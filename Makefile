@@ -24,7 +24,7 @@ mutants: .venv/dev
 
 # Remakes the pictures in docs/, and the outputs that its pages show.
 figures: .venv/dev
-	$(BIN)/python docs/figures.py
+	$(BIN)/python -m docs.figures
 	$(BIN)/python docs/outputs.py
 
 .venv/base: pyproject.toml

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.terminal_theme import TerminalTheme
 
 import logitherm as lt
+from docs.theory_figures import courses, courses_figure, curve, curve_figure, gains, gains_figure
 from logitherm.show.figure import write
 from logitherm.show.figure_bars import comparison_figure
 from logitherm.show.figure_table import table_figure
@@ -55,6 +56,9 @@ def main() -> None:
     recipe = "dynamic_temperature(0.2, entropy=0.25, t_max=1.2) | top_p(0.8)"
     text = lt.generate("The cat slept on the", recipe, seed=3, max_new_tokens=18, details=True)
     _both("text", text_figure, text.to_dict())
+    _both("theory-gains", gains_figure, gains())
+    _both("theory-entropy", curve_figure, curve())
+    _both("theory-windup", courses_figure, courses())
 
 
 def _both(name: str, figure: Callable[[dict[str, Any], bool], Any], data: dict[str, Any]) -> None:

@@ -32,6 +32,7 @@ LONGEST = 600
 
 LAWS = "tests/test_laws.py::test_law_"
 KERNELS = "tests/kernels"
+THEORY = "tests/theory/"
 FLOORS, NARROW = "tests/kernels/test_floors.py", "tests/kernels/test_narrow.py"
 CARDS = "tests/kernels/test_gpu.py::test_"
 IDLE, TRAPS, STEPS = (f"tests/remarks/test_{name}.py" for name in ("idle", "order", "steps"))
@@ -211,6 +212,28 @@ MUTANTS = [
     Mutant("rules/adaptive.py", "target)) - sums[:, 0] / sums[:, 1], 0.0, 1.0)", "target)) - sums[:, 0] / sums[:, 1], 0.0, 9.0)", "tests/rules"),
     Mutant("rules/entropy_rate.py", "np.stack([np.clip(wanted, low, high), side", "np.stack([wanted, side", "tests/rules"),
     Mutant("rules/entropy_rate.py", 'if self.of == "final":', 'if self.of == "raw":', "tests/rules"),
+    # the theory
+    Mutant("rules/dynamic.py", "softmax(logits) * deviation * deviation", "softmax(logits) * xp.abs(deviation)", THEORY + "test_entropy.py::test_entropy_rises"),
+    Mutant("rules/temperature.py", "        return at.column(self.t)", "        return at.column(self.t) * 1.001", THEORY + "test_distances.py::test_the_numbers"),
+    Mutant("rules/collision.py", "xp.sum(w * w, axis=-1, keepdims=True)", "xp.sum(w * w * w, axis=-1, keepdims=True)", THEORY + "test_entropy.py::test_entropy_lies"),
+    Mutant("rules/target.py", " & (newton > low) & (newton < high)", "", THEORY + "test_solver.py::test_newton_alone"),
+    Mutant("rules/target.py", "/ total - mean * mean", "/ total", THEORY + "test_solver.py::test_about_seven"),
+    Mutant("rules/target.py", "(low + high) / 2))", "low + (high - low) / 50))", THEORY + "test_solver.py::test_the_hardest"),
+    Mutant("rules/dynamic.py", 'source = at.raw if self.of == "raw" else logits', "source = logits", THEORY + "test_invariances.py::test_each"),
+    Mutant("rules/dynamic.py", "    n = count(xp.isfinite(logits))\n    return entropy", "    n = count(logits == logits)\n    return entropy", THEORY + "test_invariances.py::test_each"),
+    Mutant("rules/mirostat.py", "size = log(max(2, logits.shape[-1]))", "size = log(max(2, int(n.max())))", THEORY + "test_invariances.py::test_each"),
+    Mutant("rules/quadratic.py", "factor * d * d * ((3", "factor * d * abs(top(logits)) * ((3", THEORY + "test_invariances.py::test_each"),
+    Mutant("rules/penalties.py", "logits > 0, logits / r", "logits > 1, logits / r", THEORY + "test_invariances.py::test_each"),
+    Mutant("rules/quadratic.py", "xp.where(alive & (factor + 0 * d > 0), bent", "xp.where(factor + 0 * d > 0, bent", THEORY + "test_free_energy.py::test_the_identity"),
+    Mutant("rules/dynamic.py", '"entropy": entropy,', '"entropy": varentropy,', THEORY + "test_free_energy.py::test_dynamic"),
+    Mutant("rules/base.py", "return keep(logits, logits >= self.cutoff(logits, at))", "return keep(logits, logits >= self.cutoff(logits, at)) * 1.01", THEORY + "test_distances.py"),
+    Mutant("rules/threshold.py", "math.log(p * (1 - SLACK))", "p * (1 - SLACK) - 1", THEORY + "test_order.py::test_min_p"),
+    Mutant("rules/entropy_rate.py", "entropy(step.raw / like(np.exp(now), step.raw)[:, None])", "entropy(step.raw)", THEORY + "test_feedback.py::test_an_error"),
+    Mutant("rules/entropy_rate.py", "np.stack([np.clip(wanted, low, high), side", "np.stack([wanted, side", THEORY + "test_feedback.py::test_at_a_bound"),
+    Mutant("rules/mirostat.py", "mu - eta * error", "mu - 0.9 * eta * error", THEORY + "test_feedback.py::test_mirostat_winds"),
+    Mutant("rules/mirostat.py", "np.where(learns, tau, 0.0)", "np.where(learns, tau + 0.2, 0.0)", THEORY + "test_feedback.py::test_mirostat_is_stable"),
+    Mutant("rules/adaptive.py", "np.clip(2 * np.asarray(at.values(self.target)) -", "np.clip(3 * np.asarray(at.values(self.target)) -", THEORY + "test_feedback.py::test_adaptive_p_keeps"),
+    Mutant("rules/target.py", "return solve(logits, at.column(self.h))", "return solve(logits, 0.9 * entropy(logits))", THEORY + "test_fixed_points.py::test_a_target"),
     # runs, ends, repeats
     Mutant("rules/sequences.py", "tokens[max(0, len(tokens) - max(map(len, runs))) :]", "tokens[len(tokens) - max(map(len, runs)) :]", "tests/rules"),
     Mutant("rules/sequences.py", "amounts[row, runs[i][-1]] +=", "amounts[row, runs[i][-1]] =", "tests/rules"),
