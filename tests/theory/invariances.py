@@ -26,9 +26,11 @@ edt, of="kept"                 |   | × | × | × |   |   |   |
 target_entropy                 |   | = | = |   |   |   |   |
 entropy_cap                    |   | × | × |   |   |   |   |
 risk_budget                    |   | × | × | × |   |   |   |
+distortion_budget              |   | c | × |   |   |   |   |
 top_k                          |   | c | c |   |   |   |   |
 top_n_sigma                    |   | c | c | × |   |   |   |
 top_p                          |   | × | × | × |   |   |   |
+conformal                      |   | × | × | × |   |   |   |
 min_p                          |   | × | × |   |   |   |   |
 top_a                          |   | × | × | × |   |   |   |
 epsilon                        |   | × | × |   |   |   |   |

@@ -16,6 +16,7 @@ from logitherm.rules import (
     Ban,
     Bias,
     Cutoff,
+    DistortionBudget,
     Dry,
     DynamicTemperature,
     EntropyCap,
@@ -70,7 +71,7 @@ WHOLE_ROW = TopNSigma, MinK
 MASS = TopP, Typical
 """Cuts that keep a share of the mass."""
 
-PROMISES = TargetEntropy, EntropyCap, RiskBudget
+PROMISES = TargetEntropy, EntropyCap, RiskBudget, DistortionBudget
 """Temperatures with a promise about the row that they give."""
 
 LAST = Mirostat, AdaptiveP
