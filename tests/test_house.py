@@ -15,7 +15,8 @@ version errors paths arrays rng draw ragged schedule vocabulary model state
 rules.base rules.temperature rules.dynamic rules.rank rules.threshold rules.probability_floor rules.collision
 rules.logit_gap rules.entropy_bound rules.tail_free rules.typical rules.greedy_threshold rules.quadratic rules.budget
 rules.target rules.penalties rules.repeats rules.constrain rules.exclude_top
-rules.memory rules.mirostat rules.adaptive rules.entropy_rate rules.sequences rules.length rules.dry rules
+rules.memory rules.mirostat rules.adaptive rules.entropy_rate rules.sequences rules.length rules.dry
+rules.masked rules.engines rules.grammar rules
 kernels kernels.codes kernels.cpu kernels.cpu.lanes kernels.cpu.weights kernels.cpu.workspace kernels.cpu.coins
 kernels.cpu.blocks kernels.cpu.rows kernels.cpu.first kernels.cpu.candidates kernels.cpu.edits kernels.cpu.nucleus
 kernels.cpu.statistics kernels.cpu.heats kernels.cpu.chain kernels.cpu.calls
