@@ -28,7 +28,7 @@ show.html show.shown show.html_trace show.html_text show.html_comparison
 show.figure show.figure_bars show.figure_text show.figure_table
 critical trace
 models.byte_level models.places models.onnx_cache models.onnx models.toy models.callable
-models.key_values models.tokens models.transformers
+models.key_values models.tokens models.transformers models.guidance
 models
 recording recording.logits recording.form recording.reading recording.verify recording.replay recording.writer
 generation generation.detokenise generation.stop generation.batch generation.loop generation.measures
