@@ -31,7 +31,8 @@ models.byte_level models.places models.onnx_cache models.onnx models.toy models.
 models.key_values models.tokens models.transformers models.guidance
 models
 recording recording.logits recording.form recording.reading recording.verify recording.replay recording.writer
-generation generation.detokenise generation.stop generation.batch generation.loop generation.measures
+generation generation.detokenise generation.stop generation.prompts generation.batch generation.speculative
+generation.loop generation.measures
 comparison
 api look
 cli cli.errors cli.options cli.output cli.generate cli.explain cli.compare cli.verify cli.replay
