@@ -158,9 +158,15 @@ def test_rows_do_not_see_each_other():
 @pytest.mark.parametrize(("room", "drafts"), [(12, 12), (12, 7), (9, 40), (None, 6)])
 def test_a_full_context_ends_a_text_and_a_full_draft_ends_the_proposals(room, drafts):
     model = load_model("toy")
-    logits = lambda ids: model.prefill([ids])[0][0]
-    target = CallableModel(logits, model.vocabulary, context=room)
-    draft = CallableModel(logits, model.vocabulary, context=drafts)
+
+    def strict(context):
+        def logits(ids):
+            assert len(ids) <= (context or len(ids))
+            return model.prefill([ids])[0][0]
+
+        return CallableModel(logits, model.vocabulary, context=context)
+
+    target, draft = strict(room), strict(drafts)
     prompts, ask = ["Th", "The m", "T"], {"seed": 2, "model": target, "max_new_tokens": 25}
     plain = lt.generate(prompts, "temperature(0.7)", **ask)
     texts = lt.generate(prompts, "temperature(0.7)", draft=draft, **ask)
