@@ -5,6 +5,7 @@ from hypothesis import reject
 from hypothesis import strategies as st
 
 from logitherm import REGISTRY, LogitsError, Rule, Sampler
+from logitherm.rules import Masked
 
 
 def bf16(x):
@@ -52,8 +53,25 @@ def probabilities(logits):
 
 
 def examples() -> list[Rule]:
-    """Every rule of the registry at each of its own non-neutral settings."""
-    return [kind(**parameters) for kind in REGISTRY.values() for parameters in kind.examples]
+    """Every rule of the registry at each of its own non-neutral settings, bound where it must be."""
+    rules = [kind(**parameters) for kind in REGISTRY.values() for parameters in kind.examples]
+    return [rule.bind(DIGITS) if isinstance(rule, Masked) else rule for rule in rules]
+
+
+class Digits:
+    """The tokens 1, 2, a, and the end."""
+
+    size = 4
+    eos = (3,)
+
+    def encode(self, text):
+        return ["12a".index(c) for c in text]
+
+    def bytes_of(self, token):
+        return b"12a"[token : token + 1]
+
+
+DIGITS = Digits()
 
 
 def name(rule) -> str:

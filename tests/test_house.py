@@ -15,7 +15,8 @@ version errors paths arrays rng draw ragged schedule vocabulary model state
 rules.base rules.temperature rules.dynamic rules.rank rules.threshold rules.probability_floor rules.collision
 rules.conformal rules.logit_gap rules.entropy_bound rules.tail_free rules.typical rules.greedy_threshold rules.quadratic
 rules.budget rules.target rules.penalties rules.repeats rules.constrain rules.exclude_top
-rules.memory rules.mirostat rules.adaptive rules.entropy_rate rules.sequences rules.length rules.dry rules
+rules.memory rules.mirostat rules.adaptive rules.entropy_rate rules.sequences rules.length rules.dry
+rules.masked rules.engines rules.grammar rules
 kernels kernels.codes kernels.cpu kernels.cpu.lanes kernels.cpu.weights kernels.cpu.workspace kernels.cpu.coins
 kernels.cpu.blocks kernels.cpu.rows kernels.cpu.first kernels.cpu.candidates kernels.cpu.edits kernels.cpu.nucleus
 kernels.cpu.statistics kernels.cpu.heats kernels.cpu.floors kernels.cpu.narrow kernels.cpu.chain kernels.cpu.calls
@@ -27,10 +28,11 @@ show.html show.shown show.html_trace show.html_text show.html_comparison
 show.figure show.figure_bars show.figure_text show.figure_table
 critical trace
 models.byte_level models.places models.onnx_cache models.onnx models.toy models.callable
-models.key_values models.tokens models.transformers
+models.key_values models.tokens models.transformers models.guidance
 models
 recording recording.logits recording.form recording.reading recording.verify recording.replay recording.writer
-generation generation.detokenise generation.stop generation.batch generation.loop generation.measures
+generation generation.detokenise generation.stop generation.prompts generation.batch generation.speculative
+generation.loop generation.measures
 comparison
 api look remarks remarks.form remarks.families remarks.idle remarks.order remarks.steps remarks.lint
 cli cli.errors cli.options cli.output cli.generate cli.explain cli.compare cli.verify cli.replay cli.lint

@@ -61,15 +61,13 @@ def text_of(sampler, lines, state):
 
 
 def test_every_rule_lists_settings_at_which_it_acts():
-    for kind in REGISTRY.values():
-        assert kind.examples, kind
-        for parameters in kind.examples:
-            rule = kind(**parameters)
-            acts = False
-            for seed in range(20):
-                x = np.random.default_rng(seed).normal(scale=3, size=(1, 60))
-                acts |= not np.array_equal(apply(HOT | rule, x), apply(HOT, x))
-            assert acts, rule
+    assert {rule.name for rule in RULES} == set(REGISTRY)
+    for rule in RULES:
+        acts = False
+        for seed in range(20):
+            x = np.random.default_rng(seed).normal(scale=3, size=(1, 60))
+            acts |= not np.array_equal(apply(HOT | rule, x), apply(HOT, x))
+        assert acts, rule
 
 
 @over_rules

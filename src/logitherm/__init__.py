@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from logitherm.look import compare, explain, recall, replay
     from logitherm.models import load_model
     from logitherm.models.callable import CallableModel
+    from logitherm.models.guidance import Contrasted, Guided
     from logitherm.recording.reading import load_trace
     from logitherm.recording.verify import verify
     from logitherm.remarks.lint import lint
@@ -64,6 +65,8 @@ if TYPE_CHECKING:
 LAZY = {
     "CallableModel": "logitherm.models.callable",
     "Comparison": "logitherm.comparison",
+    "Contrasted": "logitherm.models.guidance",
+    "Guided": "logitherm.models.guidance",
     "Trace": "logitherm.trace",
     "compare": "logitherm.look",
     "explain": "logitherm.look",
@@ -96,8 +99,10 @@ __all__ = [
     "BackendUnavailable",
     "CallableModel",
     "Comparison",
+    "Contrasted",
     "Cutoff",
     "DynamicTemperature",
+    "Guided",
     "LogithermError",
     "LogitsError",
     "MinP",

@@ -63,6 +63,8 @@ class Options(TypedDict, total=False):
     trace_top: int | None
     chat: bool
     system: str | None
+    draft: Model | str | Path | None
+    ahead: int
 
 
 def start(
@@ -79,6 +81,8 @@ def start(
     trace_top: int | None = None,
     chat: bool = False,
     system: str | None = None,
+    draft: Model | str | Path | None = None,
+    ahead: int = 4,
 ) -> Run:
     """Prompts on their way to texts: iterate for pieces, read `.texts` at any time, also after an interruption.
 
@@ -106,6 +110,8 @@ def start(
         save_top=trace_top,
         chat=chat,
         system=system,
+        draft=None if draft is None else find_model(draft),
+        ahead=ahead,
     )
 
 
@@ -143,6 +149,9 @@ def generate(
                       would not give the same token; all unless given.
       chat:           each prompt is a user's message, put into the model's chat template; the text is the answer.
       system:         with chat, the system message before it.
+      draft:          a model with the same tokens that proposes some for `model` to take or replace (speculative
+                      decoding): other tokens for the same seed, of the same distribution. Not with save_trace.
+      ahead:          with draft, how many tokens it proposes at a time, 1 or more; 4 unless given.
     Raises RecipeError, PromptError, ModelError before any work; LogitsError if the model gives logits that cannot be
     drawn from (in a list of texts that one alone ends, with stop "error" and its `error`).
     """

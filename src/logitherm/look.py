@@ -15,7 +15,8 @@ from logitherm.api import Options, Recipe, check_chat, find, find_model, limits,
 from logitherm.comparison import Comparison
 from logitherm.critical import Name
 from logitherm.errors import LogitsError, PromptError, RecipeError
-from logitherm.generation.loop import MOST_TEXTS, Run, at_least, read_prompt
+from logitherm.generation.loop import MOST_TEXTS, Run, at_least
+from logitherm.generation.prompts import read_prompt
 from logitherm.model import Model
 from logitherm.presets import presets
 from logitherm.recording import replay as replaying

@@ -236,7 +236,7 @@ def _build(name: str, positional: Sequence[Any], named: Iterable[tuple[str, Any]
             raise RecipeError(f"{name} has no parameter {key!r}{_nearest(key, known)}; it takes {', '.join(known)}")
         if key in values:
             raise RecipeError(f"{name} got {key} twice")
-        values[key] = value if "options" in known[key].metadata else _number(value)
+        values[key] = value if {"options", "words"} & known[key].metadata.keys() else _number(value)
     needed = [f.name for f in known.values() if f.name not in values and f.default is f.default_factory]
     if needed:
         raise RecipeError(f"{name} needs {needed[0]}: {name}({needed[0]}=…)")

@@ -151,3 +151,10 @@ def test_threads_that_grow_one_value_never_write_the_same_place():
         places = Places((0, 1), (3, 3))
         made = claims(places)
         assert sum(place is not None for place in made) == 1
+
+
+def test_a_row_may_be_taken_more_often_than_there_were_rows(model):
+    cache, rows = start(model, random.Random(5), 1)
+    for _ in range(2):
+        cache, rows = grow(model, cache, rows, random.Random(6))
+    grow(model, cache.take([0, 0, 0]), rows * 3, random.Random(7))

@@ -60,6 +60,7 @@ ban                            |   | c | c |   |   | × | × |
 allow                          |   | c | c |   |   | × | × |
 min_new_tokens                 |   | c | c |   |   | × | × |
 forced_eos                     |   | c | c |   |   | × | × |
+grammar                        |   | c | c |   |   | × | × |
 """
 """One line a rule, or a kind of it: a mark for each column."""
 

@@ -40,8 +40,8 @@ class Batch:
         new = list(range(self._next, self._next + room))
         self._next += room
         if new:
-            logits, cache = self._prefill(new)
             state = self._waiting.take(new)
+            logits, cache = prefill(self._model, [tuple(ids.tolist()) for ids in state.tokens])
             if self._state is None:
                 self._state, self._cache, self._logits = state, cache, logits
             else:
@@ -97,16 +97,16 @@ class Batch:
         last = (place for place in stay if place >= len(stay))
         return [next(last) if self.rows[place] in gone else place for place in range(len(stay))]
 
-    def _prefill(self, rows: list[int]) -> tuple[Any, Any]:
-        """Logits and cache after the prompts; a prompt that several rows share is read once."""
-        prompts = [tuple(self._waiting.history.row(row).tolist()) for row in rows]
-        unique = list(dict.fromkeys(prompts))
-        logits, cache = self._model.prefill(unique)
-        logits = in_numpy(logits)
-        if len(unique) == len(prompts):
-            return logits, cache
-        places = [unique.index(prompt) for prompt in prompts]
-        return logits[np.array(places)], cache.take(places)
+
+def prefill(model: Model, prompts: Sequence[tuple[int, ...]]) -> tuple[Any, Any]:
+    """Logits and cache after the prompts; a prompt that several rows share is read once."""
+    unique = list(dict.fromkeys(prompts))
+    logits, cache = model.prefill(unique)
+    logits = in_numpy(logits)
+    if len(unique) == len(prompts):
+        return logits, cache
+    places = [unique.index(prompt) for prompt in prompts]
+    return logits[np.array(places)], cache.take(places)
 
 
 def in_numpy(logits: Array) -> Array:

@@ -14,6 +14,8 @@ import numpy as np
 from logitherm.errors import PromptError, RecipeError
 from logitherm.generation.batch import Batch
 from logitherm.generation.detokenise import Detokeniser
+from logitherm.generation.prompts import read_prompt
+from logitherm.generation.speculative import Speculation
 from logitherm.generation.stop import StopStrings
 from logitherm.model import Model
 from logitherm.recording.writer import Recorder
@@ -21,7 +23,7 @@ from logitherm.sampler import Sampler
 from logitherm.show.shown import Drawn
 from logitherm.state import State, Step
 from logitherm.trace import Summary, summarise
-from logitherm.vocabulary import ChatVocabulary, label
+from logitherm.vocabulary import label
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -131,31 +133,6 @@ def at_least(name: str, value: object, least: int) -> None:
         raise RecipeError(f"{name} must be a whole number >= {least}; got {value!r}")
 
 
-def read_prompt(model: Model, prompt: str | None, chat: bool = False, system: str | None = None) -> list[int]:
-    """The ids of a prompt, or of a chat in which it is the user's message; PromptError if it is empty or longer than
-    the model's context.
-    """
-    if not isinstance(prompt, str):
-        raise PromptError(f"a prompt must be text; got {prompt!r}")
-    if not prompt:
-        raise PromptError("the prompt is empty; give the model some text to go on from")
-    for text in (prompt, system or ""):
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            raise PromptError(f"the prompt must be valid Unicode text; got {ascii(text)[:60]}") from None
-    ids = _chat(model, prompt, system) if chat else model.vocabulary.encode(prompt)
-    if model.context is not None and len(ids) > model.context:
-        raise PromptError(f"the prompt has {len(ids):,} tokens; {model.name} holds {model.context:,}")
-    return ids
-
-
-def _chat(model: Model, prompt: str, system: str | None) -> list[int]:
-    if not isinstance(model.vocabulary, ChatVocabulary):
-        raise PromptError(f"{model.name} has no chat template; leave out chat")
-    return model.vocabulary.chat(prompt, system)
-
-
 @dataclass(frozen=True)
 class Limits:
     """When a row ends, apart from the model's own end.
@@ -184,6 +161,7 @@ class Run:
     save:    where to write the trace file while drawing; see `recording.writer.Recorder`, also for `save_top`.
     chat:    the prompts are a user's messages, for the model's chat template.
     system:  the system message of the chats.
+    draft, ahead: a model that proposes tokens, and how many at a time; see `generation.speculative`.
     """
 
     def __init__(
@@ -199,8 +177,13 @@ class Run:
         save_top: int | None = None,
         chat: bool = False,
         system: str | None = None,
+        draft: Model | None = None,
+        ahead: int = 4,
     ) -> None:
         at_least("batch_size", size, 1)
+        at_least("ahead", ahead, 1)
+        if draft is not None and save is not None:
+            raise RecipeError("save_trace needs ordinary draws, one number a token; leave draft out")
         self._model = model
         self._sampler = sampler.bind(model.vocabulary)
         self._limits = limits
@@ -213,7 +196,9 @@ class Run:
         ids = [read[prompt] for prompt in prompts]
         start = self._sampler.start(ids, seed)
         self._lengths = [len(row) for row in ids]
-        self._batch = Batch(model, self._sampler, start, size)
+        self._batch: Batch | Speculation = Batch(model, self._sampler, start, size)
+        if draft is not None:
+            self._batch = Speculation(model, draft, self._sampler, start, size, ahead)
         self._ends = [StopStrings(limits.stop) for _ in prompts]
         self._characters = [Detokeniser() for _ in prompts]
         self._plain: dict[int, Token] = {}

@@ -95,7 +95,7 @@ class KeyValues:
         """The value after one more token a row, and the cache through which a model writes that token's column."""
         end, slots = self._end, self._places.in_line()
         places = None
-        if end < self.tensors[0].shape[COLUMNS]:
+        if end < self.tensors[0].shape[COLUMNS] and len(slots) <= len(self.tensors[0]):  # room for rows taken twice
             starts = tuple(end if new == old else 0 for new, old in zip(slots, self._places.slots, strict=True))
             places = self._places.claim(slots, starts, (end + 1,) * len(slots))
         if places is None:

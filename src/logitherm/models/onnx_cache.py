@@ -71,7 +71,8 @@ class OnnxCache:
         ends, slots = self._places.ends, self._places.in_line()
         longest, room = max(ends), self.array.shape[3]
         places = None
-        if longest < room <= 2 * (longest + SPARE):  # not full, nor left almost empty by a long row
+        fits = len(ends) <= self.array.shape[1]  # or a row was taken more often than there are slots
+        if fits and longest < room <= 2 * (longest + SPARE):  # not full, nor left almost empty by a long row
             pairs = zip(slots, self._places.slots, ends, strict=True)
             starts = tuple(end if new == old else 0 for new, old, end in pairs)
             places = self._places.claim(slots, starts, tuple(end + 1 for end in ends))

@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from logitherm.arrays import numpy
-from logitherm.errors import TraceError
+from logitherm.errors import RecipeError, TraceError
 from logitherm.model import Model
 from logitherm.paths import unwritable
 from logitherm.recording.form import Entry, Head, Prompt, entry_line, head_line, seal
 from logitherm.recording.logits import pack, unpack
 from logitherm.rng import uniform
+from logitherm.rules import Masked
 from logitherm.sampler import Sampler
 from logitherm.state import State, Step
 from logitherm.version import __version__
@@ -54,6 +55,11 @@ class Recorder:
         chat: bool = False,
         system: str | None = None,
     ) -> None:
+        outside = [str(rule) for rule in sampler.rules if isinstance(rule, Masked)]
+        if outside:
+            raise RecipeError(
+                f"a trace file cannot carry {outside[0]}: it needs the model's tokens; leave save_trace out"
+            )
         self._path = path
         self._model = model
         self._sampler = sampler

@@ -25,6 +25,7 @@ from logitherm.rules import (
     Frequency,
     GreedyThreshold,
     LengthDecay,
+    Masked,
     MinK,
     MinNewTokens,
     Mirostat,
@@ -53,7 +54,7 @@ CUTS = Cutoff, Typical, Xtc, Mirostat, GreedyThreshold
 PENALTIES = Repetition, Frequency, Presence, Dry, LengthDecay
 """What changes the logits of tokens that were seen, or of ends, and removes none."""
 
-EDITS = (*PENALTIES, Bias, SequenceBias, Ban, BadWords, Allow, NoRepeatNgram, MinNewTokens, ForcedEos)
+EDITS = (*PENALTIES, Bias, SequenceBias, Ban, BadWords, Allow, NoRepeatNgram, MinNewTokens, ForcedEos, Masked)
 """What looks at which token a logit belongs to; all other rules give permuted tokens permuted logits."""
 
 SIGNED = Repetition, LengthDecay

@@ -11,9 +11,11 @@ from logitherm.rules.dynamic import DynamicTemperature, Dynatemp, Edt
 from logitherm.rules.entropy_bound import TopH
 from logitherm.rules.entropy_rate import EntropyRate
 from logitherm.rules.exclude_top import Xtc
+from logitherm.rules.grammar import Grammar
 from logitherm.rules.greedy_threshold import GreedyThreshold
 from logitherm.rules.length import ForcedEos, LengthDecay
 from logitherm.rules.logit_gap import MinK, TopNSigma
+from logitherm.rules.masked import Masked, Matcher
 from logitherm.rules.mirostat import Mirostat
 from logitherm.rules.penalties import Frequency, Presence, Repetition
 from logitherm.rules.probability_floor import Epsilon, Eta, TopA
@@ -47,8 +49,11 @@ __all__ = [
     "Eta",
     "ForcedEos",
     "Frequency",
+    "Grammar",
     "GreedyThreshold",
     "LengthDecay",
+    "Masked",
+    "Matcher",
     "MinK",
     "MinNewTokens",
     "MinP",

@@ -56,6 +56,11 @@ def choice(*options: str, default: str) -> Any:
     return field(default=default, metadata={"options": options})
 
 
+def words(allowed: str, *, default: Any = MISSING) -> Any:
+    """A parameter of a rule that is text."""
+    return field(default=default, metadata={"words": True, "allowed": allowed, "unit": "text"})
+
+
 def listed(entry: Callable[[str, Any], Any], allowed: str, *, unit: str, default: Any = MISSING) -> Any:
     """A parameter of a rule that is one list for all rows, such as token ids.
 
@@ -77,11 +82,17 @@ def among(allowed: str, ok: Callable[[float], bool]) -> Callable[[str, Any], flo
 def checked(name: str, value: Any, meta: Mapping[str, Any]) -> Any:
     """The value in its canonical type (number, word, schedule, or tuple); RecipeError if it is not allowed."""
     if not meta:
-        raise TypeError(f"{name} must be made by parameter(…), choice(…) or listed(…) of logitherm.rules.base")
+        raise TypeError(
+            f"{name} must be made by parameter(…), choice(…), words(…) or listed(…) of logitherm.rules.base"
+        )
     several = isinstance(value, list | tuple) or getattr(value, "ndim", None) == 1
     if "options" in meta:
         if value not in meta["options"]:
             raise RecipeError(f"{name} must be one of {', '.join(map(repr, meta['options']))}; got {value!r}")
+        return value
+    if "words" in meta:
+        if not isinstance(value, str):
+            raise RecipeError(f"{name} must be {meta['allowed']}; got {value!r}")
         return value
     if "entry" in meta:
         if not several:
@@ -129,7 +140,8 @@ class Rule(ABC):
     name:     what recipes call it.
     neutral:  the parameters at which it is bitwise the identity, or None if there are none.
     examples: parameters at which it is not neutral; the tests of the laws run on them.
-    Every parameter is a field made by `parameter`, `choice` or `listed`; the first is positional in recipe text.
+    Every parameter is a field made by `parameter`, `choice`, `words` or `listed`; in recipe text the first is
+    positional.
     """
 
     name: ClassVar[str] = ""
