@@ -1,7 +1,7 @@
 """Change every operator and number in `src/logitherm/rules`, one at a time, and see whether a test notices.
 
-    make mutation              all files; results that are still good from the last time are kept
-    make mutation ARGS=dry     the files whose name holds the word
+    make mutation                     all files; results that are still good from the last time are kept
+    make mutation ARGS="dry rank"     the files whose name holds one of the words
 
 The tests of a rule: the file of its name in tests/rules, and of the others, of the comparisons with transformers and of
 the laws those tests that are at one of its settings or name what its file defines; those of base.py and memory.py are
@@ -102,6 +102,10 @@ class Run:
             raise SystemExit("the tests cannot be collected")
         for file in self.files:
             self.became[file.stem] = self.judge(file, session)
+            print(
+                f"{file.stem}: {sum(what != 'survived' for what in self.became[file.stem].values())} noticed",
+                flush=True,
+            )
         return True
 
     def judge(self, file: Path, session: Any) -> dict[str, str]:
@@ -194,8 +198,8 @@ def main() -> None:
     import pytest
 
     RESULTS.mkdir(parents=True, exist_ok=True)
-    wanted = sys.argv[1] if len(sys.argv) > 1 else ""
-    files = [file for file in sorted(RULES.glob("*.py")) if wanted in file.stem and file.stem != "__init__"]
+    wanted = sys.argv[1:] or [""]
+    files = [file for file in sorted(RULES.glob("[!_]*.py")) if any(word in file.stem for word in wanted)]
     needed = sorted({test for file in files for test in tests_of(file)})
     run = Run(files)
     answer = pytest.main(["-q", "-s", "-p", "no:cacheprovider", *map(str, needed)], plugins=[run])

@@ -42,7 +42,7 @@ def moved(name: str, old: Any, new: Any) -> None:
             member(old, key, vars(old).get(key), value)
     elif isinstance(new, FunctionType) or hasattr(new, "cache_clear"):
         function(old, new)
-    elif unlike(old, new):
+    elif old is not REGISTRY and unlike(old, new):
         for other in [m for n, m in sys.modules.items() if n.partition(".")[0] in ("logitherm", "tests")]:
             if name in vars(other) and vars(other)[name] is old:
                 setattr(other, name, new)

@@ -13,6 +13,7 @@ def test_the_example():
     sampler = Sampler(rule)
     row = logs(0.4, 0.3, 0.2, 0.1)
     state = sampler.start([[]], seed=0)
+    assert state.memory[0].shape == (1, 2)
     assert sampler.apply(row, state)[0] == pytest.approx([5, 5 - 10 / 9 / (4 / 3), 5 - 40 / 9 / (5 / 3), 0], abs=1e-12)
     state = sampler.observe(row, state, [3]).state
     assert state.memory[0][0] == pytest.approx([0.1 + 0.9 * 4, 1 + 0.9 * 10], abs=1e-12)
@@ -29,6 +30,16 @@ def test_the_aim_stays_within_probabilities():
         state = sampler.observe(row, state, [token]).state
         ((rule, _, _, at),) = sampler.stages(row, state)
         assert rule.aim(at) == pytest.approx([aim], abs=1e-12)
+
+
+def test_an_aim_of_zero_is_no_rule_that_is_off():
+    sampler = Sampler(AdaptiveP(0.0, decay=0.0))
+    row = logs(0.6, 0.4)
+    state = sampler.start([[]], seed=0)
+    assert sampler.apply(row, state)[0] == pytest.approx([5 - 40 / 3, 5 - 160 / 21], abs=1e-12)  # d = 2 and 4/3
+    state = sampler.observe(row, state, [0]).state  # 2 · 0 − .6 is below 0
+    ((rule, _, _, at),) = sampler.stages(row, state)
+    assert rule.aim(at).tolist() == [0.0]
 
 
 def test_probabilities_are_of_what_the_rule_received():
