@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint mutants figures bench bench-gpu draws clean
+.PHONY: demo test test-engines lint mutants mutation figures bench bench-gpu draws clean
 
 demo: .venv/base
 	@$(BIN)/logitherm generate "Once upon a time there was a little girl who" --max-new-tokens 60 --seed 7 --echo
@@ -21,6 +21,20 @@ lint: .venv/dev
 # Breaks the code in one place after another and demands that the tests notice.
 mutants: .venv/dev
 	$(BIN)/python tests/mutants.py
+
+# Changes every operator and number of the rules, one at a time, and lists what no test notices. ARGS=dry: one file.
+mutation: .venv/dev
+	$(BIN)/python -m tests.mutation $(ARGS)
+
+# Compares the rules with other engines, in an environment of its own; llama.cpp may have to be built first, which
+# takes a C++ compiler and some minutes.
+test-engines: .venv-engines/ready
+	.venv-engines/bin/python -m pytest tests/engines
+
+.venv-engines/ready: pyproject.toml
+	test -x .venv-engines/bin/python || $(PYTHON) -m venv .venv-engines
+	.venv-engines/bin/python -m pip install --quiet --editable '.[engines]'
+	touch $@
 
 # Remakes the pictures in docs/, and the outputs that its pages show.
 figures: .venv/dev
@@ -52,4 +66,4 @@ bench-gpu: .venv/dev
 	$(BIN)/python -m benchmarks.bench_gpu
 
 clean:
-	rm -rf .venv build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-engines build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache

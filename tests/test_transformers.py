@@ -9,11 +9,12 @@ import pytest
 import torch
 
 from logitherm import MinP, Sampler, TopK, TopP
-from logitherm.rules import Bias, MinNewTokens, NoRepeatNgram, Repetition
+from logitherm.rules import BadWords, Bias, LengthDecay, MinNewTokens, NoRepeatNgram, Repetition, SequenceBias
 
 processors = pytest.importorskip("transformers.generation.logits_process")
 
 NEAR = 2e-5
+RUNS = [[3, 1], [2], [4, 6, 0], [1, 1]]
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +88,14 @@ def test_kept_sets(rule, processor, batches, record_property):
         (NoRepeatNgram(2), lambda: processors.NoRepeatNGramLogitsProcessor(2)),
         (NoRepeatNgram(3), lambda: processors.NoRepeatNGramLogitsProcessor(3)),
         (Bias([[3, 1.5], [7, -2.0]]), lambda: processors.SequenceBiasLogitsProcessor({(3,): 1.5, (7,): -2.0})),
+        (
+            SequenceBias([[[3, 1], 1.5], [[7], -2.0], [[2, 5, 1], 4.0], [[11, 0], -np.inf]]),
+            lambda: processors.SequenceBiasLogitsProcessor(
+                [[[3, 1], 1.5], [[7], -2.0], [[2, 5, 1], 4.0], [[11, 0], -np.inf]]
+            ),
+        ),
+        (BadWords(RUNS), lambda: processors.NoBadWordsLogitsProcessor(RUNS)),
+        (MinNewTokens(1, eos=[5, 6]), lambda: processors.MinLengthLogitsProcessor(31, [5, 6])),  # it counts the prompt
         (MinNewTokens(2, eos=[5]), lambda: processors.MinNewTokensLengthLogitsProcessor(30, 2, 5)),
         (MinNewTokens(0, eos=[5]), lambda: processors.MinNewTokensLengthLogitsProcessor(30, 0, 5)),
     ],
@@ -102,3 +111,17 @@ def test_scores(rule, processor, batches):
         np.testing.assert_allclose(a[left], b[left], rtol=1e-6, atol=1e-6)
         acted |= not np.array_equal(a, logits)
     assert acted == (rule != MinNewTokens(0, eos=[5]))
+
+
+@pytest.mark.parametrize(("factor", "start"), [(1.2, 4), (0.9, 0), (1.5, 12)])
+def test_length_decay(factor, start, batches):
+    """Ten tokens drawn after a prompt of five; both bend the ends by |logit| · (factor^(drawn − start) − 1)."""
+    sampler = Sampler(LengthDecay(factor, start=start, eos=[5, 8]))
+    for logits in batches:
+        history = np.random.default_rng(1).integers(0, 12, size=(len(logits), 15))
+        state = sampler.start(history[:, :5].tolist())
+        for tokens in history[:, 5:].T:
+            state = sampler.observe(logits, state, tokens).state
+        b = theirs(processors.ExponentialDecayLengthPenalty((start, factor), [5, 8], 5), logits, history)
+        np.testing.assert_allclose(sampler.apply(logits, state), b, rtol=1e-5, atol=1e-6)
+        assert np.array_equal(b, logits) == (start >= 10)

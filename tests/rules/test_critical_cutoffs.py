@@ -7,10 +7,27 @@ import pytest
 import torch
 
 from logitherm import Cutoff
-from logitherm.rules import Conformal, Epsilon, Eta, MinK, PLess, PLessNorm, Tfs, TopA, TopH, TopNSigma
+from logitherm.rules import (
+    Conformal,
+    Epsilon,
+    Eta,
+    MinK,
+    MinP,
+    PLess,
+    PLessNorm,
+    Tfs,
+    TopA,
+    TopH,
+    TopK,
+    TopNSigma,
+    TopP,
+)
 from tests.rows import apply, logs
 
 GRIDS = {
+    TopK: np.arange(1, 12),
+    TopP: np.linspace(0.01, 0.999, 60),
+    MinP: np.geomspace(1e-6, 1, 60),
     Epsilon: np.geomspace(1e-6, 0.99, 60),
     Eta: np.geomspace(1e-9, 0.99, 60),
     TopA: np.geomspace(1e-4, 1, 60),

@@ -42,6 +42,18 @@ def test_ties_at_the_cutoff_all_stay():
     assert kept(MinP(1.0), [[1.0, 1.0, 0.0]]) == [True, True, False]
 
 
+def test_top_p_stops_where_the_mass_is_exactly_p():
+    assert kept(TopP(0.5), logs(0.5, 0.3, 0.2)) == [True, False, False]
+    assert kept(TopP(0.5 + 2e-6), logs(0.5, 0.3, 0.2)) == [True, True, False]
+
+
+def test_critical_values_end_where_parameters_do():
+    assert [int(TopK(1).critical(FOUR, token)[0, 0]) for token in range(4)] == [1, 2, 3, 4]
+    assert float(MinP(0.1).critical(FOUR, 0)[0, 0]) == 1.0
+    assert float(TopP(0.1).critical(FOUR, 0)[0, 0]) == 0.0
+    assert TopP(0.5).critical(logs(0.5, 0.3, 0.2), 1)[0, 0] == pytest.approx(0.5 / (1 - 1e-6), abs=1e-12)
+
+
 def test_top_p_counts_mass_among_what_it_receives():
     assert kept(TopK(2) | TopP(0.5), FOUR) == [True, False, False, False]  # .4/.7 reaches .5
     assert kept(TopP(0.5), FOUR) == [True, True, False, False]

@@ -34,10 +34,12 @@ def test_no_run_comes_twice():
     assert continuations(np.array([5, 7, 9, 5]), 2).tolist() == [7]
     assert continuations(np.array([1, 2, 3, 1, 2, 4, 1, 2]), 3).tolist() == [3, 4]
     assert continuations(np.array([4, 4, 6]), 1).tolist() == [4, 4, 6]
+    assert continuations(np.array([4, 4]), 2).tolist() == [4]
     assert continuations(np.array([4]), 2).tolist() == []
     assert continuations(np.array([4]), 0).tolist() == []
     assert after(NoRepeatNgram(2), [1.0, 2.0, 3.0], prompt=[0, 2], drawn=[0]) == [1.0, 2.0, -np.inf]
     assert after(NoRepeatNgram(2), [1.0, 2.0], prompt=[0, 99, 0]) == [1.0, 2.0]  # a prompt id beyond the logits
+    assert after(NoRepeatNgram(2), [1.0, 2.0], prompt=[0, 2, 0]) == [1.0, 2.0]  # by one
 
 
 def test_bias_and_ban():
