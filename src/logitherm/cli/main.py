@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from logitherm.cli import compare, doctor, explain, generate, models, recipes, replay, verify
+from logitherm.cli import compare, doctor, explain, generate, models, play, recipes, replay, verify
 from logitherm.version import __version__
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ COMMANDS = (
     compare.compare,
     verify.verify,
     replay.replay,
+    play.play,
     recipes.recipes,
     models.models,
     doctor.doctor,
