@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from logitherm.errors import LogithermError
+from logitherm.errors import LogithermError, LogitsError, RecipeError
 from logitherm.model import Model
 from logitherm.playground import editor, keep, views, writing
 from logitherm.playground.asked import Asked, TooLarge
@@ -225,6 +225,8 @@ def _answer(ask: Answer) -> Callable[[Request], Awaitable[Response]]:
 
 
 def _refusal(error: LogithermError) -> Response:
+    if isinstance(error, RecipeError | LogitsError):  # an answer about the recipe, and no fault of the page's
+        return JSONResponse({"wrong": str(error)})
     status = 413 if isinstance(error, TooLarge) else 410 if isinstance(error, Gone) else 400
     return JSONResponse({"error": str(error)}, status)
 

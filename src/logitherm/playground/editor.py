@@ -11,7 +11,7 @@ from typing import Any
 
 from logitherm.errors import RecipeError
 from logitherm.presets import presets
-from logitherm.recipe import parse, pieces, to_dict
+from logitherm.recipe import parse, pieces
 from logitherm.rules import REGISTRY, Cutoff, Rule, Tempering
 from logitherm.sampler import Sampler
 from logitherm.schedule import Schedule
@@ -20,43 +20,49 @@ Slider = tuple[float, float, float]
 """From, to, and the step between."""
 
 UNITS: Mapping[str, Slider] = {
-    "temperature": (0.0, 2.0, 0.01),
-    "probability": (0.0, 1.0, 0.005),
-    "mass": (0.0, 1.0, 0.005),
     "tokens": (0, 200, 1),
+    "temperature": (0.0, 2.0, 0.01),
     "factor": (0.5, 2.0, 0.01),
+    "factor per token": (0.8, 2.0, 0.01),
     "nats": (0.0, 8.0, 0.05),
+    "bits": (0.0, 10.0, 0.05),
     "logits": (-5.0, 5.0, 0.05),
     "logits for each time": (-2.0, 2.0, 0.05),
     "standard deviations": (0.0, 4.0, 0.05),
-    "ratio to the largest probability": (0.0, 1.0, 0.005),
 }
-"""By a parameter's unit."""
+"""By a parameter's unit, where it may be any number."""
 
 OWN: Mapping[str, Slider] = {
-    "epsilon.epsilon": (0.0, 0.05, 0.0001),
-    "eta.epsilon": (0.0, 0.05, 0.0001),
+    "temperature.t": (0.0, 2.0, 0.01),
+    "epsilon.epsilon": (0.0, 0.02, 0.0001),
+    "eta.epsilon": (0.0, 0.02, 0.0001),
     "min_p.p": (0.0, 0.5, 0.001),
     "no_repeat_ngram.n": (0, 10, 1),
-    "min_new_tokens.n": (0, 100, 1),
+    "mirostat.version": (1, 2, 1),
     "min_k.tau": (0.0, 20.0, 0.1),
-    "forced_eos.n": (0, 200, 1),
 }
-"""Of single parameters, where the unit's range would be too wide or too narrow."""
+"""Of single parameters that are used in a small part of what they may be."""
 
-WIDE: Slider = (0.0, 5.0, 0.01)
-"""Of all others; the number beside a slider takes any value that the rule allows."""
+OTHERWISE: Slider = (-2.0, 2.0, 0.01)
+"""Of all others. The number beside a slider takes any value that the rule allows."""
+
+BETWEEN = re.compile(r"in ([\[(])(-?[\d.]+), ([\d.]+)[\])]")
+LEAST = re.compile(r">=? (-?[\d.]+)")
 
 
 def slider(rule: type[Rule], f: Field[Any]) -> Slider:
-    """The range of a parameter's slider, its default and neutral value inside it."""
-    unit = f.metadata.get("unit", "")
-    low, high, step = OWN.get(f"{rule.name}.{f.name}", UNITS.get(unit, WIDE))
-    if f.metadata.get("whole"):
-        step = max(1, round(step))
-    known = [f.default, *(example.get(f.name) for example in rule.examples), (rule.neutral or {}).get(f.name)]
-    numbers = [v for v in known if isinstance(v, int | float) and not isinstance(v, bool) and abs(v) < inf]
-    return min(low, *numbers), max(high, *numbers), step
+    """The range of a parameter's slider: all that is allowed if that ends on both sides, else what is usual."""
+    if f"{rule.name}.{f.name}" in OWN:
+        return OWN[f"{rule.name}.{f.name}"]
+    allowed = f.metadata["allowed"]
+    if found := BETWEEN.search(allowed):
+        low, high = map(float, found.groups()[1:])
+        step = 0.005 if high - low <= 1 else 0.01
+        return low + step if found[1] == "(" else low, high, step
+    low, high, step = UNITS.get(f.metadata["unit"], OTHERWISE)
+    if least := LEAST.search(allowed):
+        low = max(low, float(least[1]))
+    return low, high, step
 
 
 def described() -> list[dict[str, Any]]:
@@ -80,7 +86,7 @@ def _described(rule: type[Rule]) -> dict[str, Any]:
 
 def _parameter(rule: type[Rule], f: Field[Any]) -> dict[str, Any]:
     about = inspect.getdoc(rule) or ""
-    tip = re.search(rf"^{f.name}:\s*(.+?)(?=\n\S|\Z)", about, re.DOTALL | re.MULTILINE)
+    tip = re.search(rf"^(?:\w+, )*{f.name}(?:, \w+)*:\s*(.+?)(?=\n\S|\Z)", about, re.DOTALL | re.MULTILINE)
     kind = "choice" if "options" in f.metadata else "list" if "entry" in f.metadata else "number"
     return {
         "name": f.name,
@@ -103,7 +109,7 @@ def _plain(value: Any) -> Any:
         return [_plain(v) for v in value]
     if isinstance(value, Schedule):
         return str(value)
-    return "inf" if value == inf else value
+    return str(value) if value in (inf, -inf) else value
 
 
 def read(recipe: str, others: bool) -> Sampler:
@@ -134,4 +140,4 @@ def as_data(sampler: Sampler) -> dict[str, Any]:
     for rule in sampler.rules:
         values = {f.name: _plain(getattr(rule, f.name)) for f in fields(rule)}
         rules.append({"name": rule.name, "text": str(rule), "values": values})
-    return {"recipe": str(sampler), "rules": rules, "form": to_dict(sampler)}
+    return {"recipe": str(sampler), "rules": rules}

@@ -30,7 +30,9 @@ async function asked(name, data, signal) {
 
 /** One question, one answer. */
 export async function ask(name, data, signal) {
-  return (await asked(name, data, signal)).json();
+  const answer = await (await asked(name, data, signal)).json();
+  if (answer.wrong) throw new Refused(answer.wrong);
+  return answer;
 }
 
 /** What the page needs to know first. */
@@ -62,10 +64,14 @@ export async function write(data, each, signal) {
     rest = lines.pop();
     for (const line of lines) {
       const event = JSON.parse(line);
+      if (event.wrong) throw new Refused(event.wrong);
       ended ||= "done" in event || "error" in event;
       each(event);
     }
-    if (done) break;
+    if (done) {
+      if (rest) throw new Refused(JSON.parse(rest).wrong);
+      break;
+    }
   }
   if (!ended && data.max_new_tokens !== 0) throw new Refused(`${GONE} It ended in the middle of the text.`);
 }

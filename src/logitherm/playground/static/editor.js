@@ -203,7 +203,8 @@ function same(a, b) {
 /** A value as recipe text. */
 function literal(value) {
   if (Array.isArray(value)) return `[${value.map(literal).join(", ")}]`;
-  if (value === "inf" || value === null) return value === null ? "None" : "inf";
+  if (value === null) return "None";
+  if (value === "inf" || value === "-inf") return value;
   if (typeof value === "string" && /^[a-z_]+\(.*\)$/.test(value)) return value; // a schedule
   return typeof value === "string" ? JSON.stringify(value) : String(value);
 }
