@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from contextlib import contextmanager
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -104,4 +105,4 @@ def words(page):
     return page.eval_on_selector_all(".token", "all => all.map(t => t.getAttribute('aria-label'))")
 
 
-AXE = next(Path(__import__("axe_playwright_python").__file__).parent.rglob("axe.min.js"))
+AXE = Path(str(files("axe_playwright_python").joinpath("axe.min.js")))

@@ -9,6 +9,7 @@ import socket
 import sys
 import threading
 import time
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,22 +38,30 @@ def resident(process: int) -> int:
 def begun(port: int, tokens: int) -> socket.socket:
     """A connection that asked for a text."""
     body = json.dumps({"prompt": "Once upon a time", "recipe": "top_p(0.9)", "max_new_tokens": tokens}).encode()
-    raw = socket.create_connection(("127.0.0.1", port), timeout=30)
-    raw.sendall(b"POST /api/write HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
-    return raw
+    return _sent(port, b"POST /api/write HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
 
 
 def slow(port: int) -> socket.socket:
     """One that asked for a text and reads only its beginning."""
     raw = begun(port, 400)
-    raw.recv(50)
+    raw.settimeout(5)
+    with suppress(OSError):
+        raw.recv(50)
     return raw
 
 
 def half_open(port: int) -> socket.socket:
     """One that never ends what it asks."""
+    return _sent(port, b"POST /api/write HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n\r\n{")
+
+
+def _sent(port: int, data: bytes) -> socket.socket:
     raw = socket.create_connection(("127.0.0.1", port), timeout=30)
-    raw.sendall(b"POST /api/write HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n\r\n{")
+    try:
+        raw.sendall(data)
+    except OSError:
+        raw.close()
+        raise
     return raw
 
 
@@ -102,14 +111,13 @@ def one(port: int, rng: random.Random, faults: list[str]) -> None:
             while raw.recv(4096):
                 pass
     else:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
         path, body = rng.choice(PATHS), rng.choice(BODIES)
-        connection.request("POST", path, body)
-        answer = connection.getresponse()
-        said = answer.read()
+        with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=30)) as connection:
+            connection.request("POST", path, body)
+            answer = connection.getresponse()
+            said = answer.read()
         if answer.status >= 500 or (answer.status == 400 and b"error" not in said):
             faults.append(f"{path} {body[:40]!r}: {answer.status} {said[:100]!r}")
-        connection.close()
 
 
 def main(minutes: float = 10) -> int:

@@ -171,7 +171,7 @@ def test_stop_in_the_middle(tab):
     tab.click("#go")
     tab.wait_for_selector(".token >> nth=5")
     tab.click("#stop")
-    expect(tab.locator(".end")).to_have_text("⏹ stopped")
+    expect(tab.locator(".end")).to_have_text(" ⏹ stopped")
     assert 5 < len(words(tab)) < 400
     count = len(words(tab))
     tab.wait_for_timeout(300)

@@ -47,7 +47,7 @@ OTHERWISE: Slider = (-2.0, 2.0, 0.01)
 """Of all others. The number beside a slider takes any value that the rule allows."""
 
 BETWEEN = re.compile(r"in ([\[(])(-?[\d.]+), ([\d.]+)[\])]")
-LEAST = re.compile(r">=? (-?[\d.]+)")
+LEAST = re.compile(r"(>=?) (-?[\d.]+)")
 
 
 def slider(rule: type[Rule], f: Field[Any]) -> Slider:
@@ -61,7 +61,7 @@ def slider(rule: type[Rule], f: Field[Any]) -> Slider:
         return low + step if found[1] == "(" else low, high, step
     low, high, step = UNITS.get(f.metadata["unit"], OTHERWISE)
     if least := LEAST.search(allowed):
-        low = max(low, float(least[1]))
+        low = max(low, float(least[2]) + (0 if least[1] == ">=" else step))
     return low, high, step
 
 
@@ -91,7 +91,7 @@ def _parameter(rule: type[Rule], f: Field[Any]) -> dict[str, Any]:
     return {
         "name": f.name,
         "kind": kind,
-        "unit": f.metadata.get("unit"),
+        "unit": None if f.metadata.get("unit") == "1" else f.metadata.get("unit"),
         "allowed": f.metadata.get("allowed"),
         "options": list(f.metadata.get("options", ())),
         "whole": bool(f.metadata.get("whole")),

@@ -233,7 +233,7 @@ class Edt(Tempering, name="edt"):
 
     t0: the temperature of a row of infinite entropy, ≥ 0. Neutral is 1, with theta 0.
     theta: how strongly it cools, nats, ≥ 0; neutral is 0.
-       Usual 1 and 0.1 to 2.
+       Usual 1 for t0 and 0.1 to 2 for theta.
     base: in (0, 1]; 0.8 unless given, as published.
     of: "raw", the entropy of the model's own distribution in nats (the default), or "kept", of what reaches this rule.
     Each number may be a list with one value a row, or a schedule.

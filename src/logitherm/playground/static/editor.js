@@ -156,6 +156,7 @@ export function editor(root, about, name, changed) {
         ? el("input", {
             type: "range", min: String(low), max: String(high), step: String(step), value: String(value), "aria-label": `${label}, slider`,
             oninput: () => {
+              performance.mark("slid");
               own.value = slide.value;
               set(Number(slide.value));
             },

@@ -169,7 +169,10 @@ async function why(root) {
   waterfall(root, trace, { force, hovered });
   if (page.recipe !== page.text.recipe) root.prepend(el("p", { class: "told" }, "The recipe is not the one that wrote this text: this is what it makes of the same logits. Write again, or see Replay."));
   page.shown = trace;
-  performance.measure("redraw", { start: begun, end: performance.now() });
+  performance.measure("redraw", { start: begun });
+  const slid = performance.getEntriesByName("slid").pop();
+  if (slid) requestAnimationFrame(() => performance.measure("slider to waterfall", { start: slid.startTime }));
+  performance.clearMarks("slid");
 }
 
 let row = null;

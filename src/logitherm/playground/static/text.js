@@ -100,7 +100,7 @@ export function textView(root, tip, choose) {
       all.forEach((token, i) => paint(tokens.children[i], token));
     },
     ended(why) {
-      end.textContent = why;
+      end.textContent = ` ${why}`;
     },
     get tokens() {
       return all;
