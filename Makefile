@@ -3,15 +3,21 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-engines lint mutants mutation figures bench bench-gpu draws clean
+.PHONY: demo test test-engines browser lint mutants mutation figures screenshots bench bench-gpu draws soak clean
 
 demo: .venv/base
 	@$(BIN)/logitherm generate "Once upon a time there was a little girl who" --max-new-tokens 60 --seed 7 --echo
 	@echo
 	@$(BIN)/logitherm explain "The cat slept on the" -r "temperature(0.7) | top_p(0.5)" --seed 3
 
-test: .venv/dev lint
+test: .venv/dev browser lint
 	$(BIN)/python -m pytest -n auto --dist loadgroup
+
+# The page is tested in a real Chromium: Debian's, or any other that CHROMIUM=PATH names.
+browser:
+	@test -n "$$CHROMIUM" || command -v chromium chromium-browser >/dev/null || \
+	  { apt-get update -q && apt-get install -q -y --no-install-recommends chromium; } || \
+	  { echo "the tests of the page need Chromium: install it, or CHROMIUM=PATH make test" >&2; exit 1; }
 
 lint: .venv/dev
 	$(BIN)/ruff check .
@@ -41,6 +47,10 @@ figures: .venv/dev
 	$(BIN)/python -m docs.figures
 	$(BIN)/python docs/outputs.py
 
+# Remakes the pictures of the playground in docs/figures; all of them are in build/screenshots.
+screenshots: .venv/dev browser
+	$(BIN)/python docs/screenshots.py
+
 .venv/base: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Logitherm needs Python 3.11 or newer")'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -60,6 +70,10 @@ bench: .venv/dev
 # Ten million random draws by the kernel against float64; prints how many differ.
 draws: .venv/dev
 	$(BIN)/python -m tests.kernels.draws
+
+# Ten minutes of bad treatment for the playground's server; prints what came of it.
+soak: .venv/dev
+	$(BIN)/python -m tests.playground.soak
 
 # Times one step on a graphics card; says so where there is none.
 bench-gpu: .venv/dev

@@ -12,6 +12,7 @@ from benchmarks.end_to_end import end_to_end
 from benchmarks.in_situ import in_situ
 from benchmarks.memory import memory
 from benchmarks.one_step import BATCHES, cold_step, hot_step
+from benchmarks.playground import CHROMIUM, playground
 from benchmarks.recipes import BOTH, FEWER, RECIPES, TEMPERATURE, TOP_K, TOP_P, Recipe
 from benchmarks.rows import SIZES, kinds
 from benchmarks.shapes import GPT2, SMALL, Shape
@@ -60,6 +61,8 @@ def full() -> Iterator[Case]:
     yield Case(("cold start", SHIPPED), partial(cold_start, SHIPPED, 5))
     yield Case(("cold start", LARGER), partial(cold_start, LARGER, 3))
     yield Case(("compiling",), partial(compile_times, 3))
+    if CHROMIUM is not None:
+        yield Case(("playground",), playground)
     yield from (Case(("memory", size), partial(memory, size)) for size in SIZES)
     for size in SIZES:
         for kind in kinds(size, 1):

@@ -35,8 +35,10 @@ generation generation.detokenise generation.stop generation.prompts generation.b
 generation.loop generation.measures
 comparison
 api look remarks remarks.form remarks.families remarks.idle remarks.order remarks.steps remarks.lint
+playground playground.texts playground.writing playground.views playground.editor playground.asked playground.guard
+playground.keep playground.app
 cli cli.errors cli.options cli.output cli.generate cli.explain cli.compare cli.verify cli.replay cli.lint
-cli.recipes cli.models cli.doctor cli.main __main__
+cli.recipes cli.models cli.doctor cli.play cli.main __main__
 __init__
 """.split()  # noqa: SIM905 (read it as a tree)
 """Every module, in import order: a file imports only what stands before it, also late and for types only."""

@@ -108,11 +108,13 @@ def trace(
     state: State,
     top: int = 10,
     name: Name = lambda token: None,
+    limits: bool = True,
 ) -> tuple[Trace, Step]:
     """The trace of the step that `sampler.step(logits, state)` takes, for one row, and that step.
 
     top:  how many leading tokens to list, by raw probability (ties by id); the drawn one is always listed.
     name: the text of a token id.
+    limits: also find critical values, which takes most of the time: a half second for 20 tokens of 50,257.
     Raises LogitsError as `step` does.
     """
     step = sampler.step(logits, state)
@@ -121,28 +123,28 @@ def trace(
     leading = [int(i) for i in np.argsort(-raw, kind="stable")[: max(top, 0)]]
     shown = leading if drawn in leading else [*leading, drawn]
     stages = list(sampler.stages(logits, state))
-    labels = _labels(sampler)
+    names = labels(sampler)
     listed = [_stage("raw", None, float64(logits), float64(logits), None, shown, name)]
-    for label, (rule, before, after, at) in zip(labels, stages, strict=True):
+    for label, (rule, before, after, at) in zip(names, stages, strict=True):
         heat = float(used(rule, before, at)[0]) if isinstance(rule, Tempering) else None
         listed.append(_stage(label, str(rule), before, after, heat, shown, name))
     p = numpy(softmax(stages[-1][2]))[0]
     low = float(p[:drawn].sum())
     u = float(uniform(state.seed, state.position)[0])
     draw = Draw(u, drawn, name(drawn), float(p[drawn]), low, low + float(p[drawn]))
-    values = tuple(critical(sampler, step.raw, state, stages, labels, shown, name))
+    values = tuple(critical(sampler, step.raw, state, stages, names, shown, name)) if limits else ()
     seed, position = int(state.seed[0]), int(state.position[0])
     return Trace(str(sampler), seed, position, tuple(listed), values, draw), step
 
 
-def _labels(sampler: Sampler) -> list[str]:
+def labels(sampler: Sampler) -> list[str]:
     """The name of each stage, "after RULE", numbered where one rule stands twice in the same words."""
     texts = [str(rule) for rule in sampler.rules]
-    total, seen, labels = Counter(texts), Counter[str](), []
+    total, seen, found = Counter(texts), Counter[str](), []
     for text in texts:
         seen[text] += 1
-        labels.append(f"after {text}" + (f" #{seen[text]}" if total[text] > 1 else ""))
-    return labels
+        found.append(f"after {text}" + (f" #{seen[text]}" if total[text] > 1 else ""))
+    return found
 
 
 def _stage(

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from logitherm.cli import compare, doctor, explain, generate, lint, models, recipes, replay, verify
+from logitherm.cli import compare, doctor, explain, generate, lint, models, play, recipes, replay, verify
 from logitherm.version import __version__
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ COMMANDS = (
     verify.verify,
     replay.replay,
     lint.lint,
+    play.play,
     recipes.recipes,
     models.models,
     doctor.doctor,

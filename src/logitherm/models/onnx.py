@@ -45,6 +45,8 @@ class OnnxModel:
             card: dict[str, Any] = json.loads((folder / "model.json").read_text("utf-8"))
             self.name = str(card["name"])
             self.context: int | None = int(card["context"])
+            self.about = str(card.get("about", ""))
+            self.parameters: int | None = int(card["parameters"]) if "parameters" in card else None
             start, eos = int(card["start"]), [int(token) for token in card["eos"]]
         except (ValueError, KeyError, TypeError) as error:
             raise ModelError(f"cannot read {folder / 'model.json'}: {error!r}") from None

@@ -233,8 +233,9 @@ class Dynatemp(Tempering, name="dynatemp"):
 class Edt(Tempering, name="edt"):
     """Divide by T = t0 · base^(theta / H): cool where the model is sure, t0 where its entropy is large.
 
-    t0: the temperature of a row of infinite entropy, ≥ 0. theta: how strongly it cools, nats, ≥ 0. 1 and 0 are neutral.
-       Usual 1 and 0.1 to 2.
+    t0: the temperature of a row of infinite entropy, ≥ 0. Neutral is 1, with theta 0.
+    theta: how strongly it cools, nats, ≥ 0; neutral is 0.
+       Usual 1 for t0 and 0.1 to 2 for theta.
     base: in (0, 1]; 0.8 unless given, as published.
     of: "raw", the entropy of the model's own distribution in nats (the default), or "kept", of what reaches this rule.
     Each number may be a list with one value a row, or a schedule.

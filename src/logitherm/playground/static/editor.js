@@ -1,0 +1,223 @@
+// The recipe: cards of rules to add, drag, switch off and remove, with sliders; and its text, always in step.
+
+import { ask, Refused } from "./api.js";
+import { el, fill, later } from "./dom.js";
+
+const FAMILIES = { temperature: "Temperatures", cutoff: "Cutoffs", other: "Others" };
+
+/** An editor in an element. `changed` is told the recipe's text whenever it can be read. */
+export function editor(root, about, name, changed) {
+  const rules = Object.fromEntries(about.rules.map((rule) => [rule.name, rule]));
+  let cards = []; // {name, values, on}
+  let version = 0;
+
+  const text = el("textarea", { rows: 2, spellcheck: false, "aria-label": `${name} as text`, dir: "ltr", class: "code" });
+  const trouble = el("p", { class: "trouble", role: "alert" });
+  const remarks = el("ul", { class: "remarks", "aria-label": "Remarks on the recipe" });
+  const list = el("ol", { class: "cards", "aria-label": `Rules of ${name}, in order` });
+  const presets = el("select", { "aria-label": "Presets" }, el("option", { value: "" }, "Preset …"));
+  for (const preset of about.presets) presets.append(el("option", { value: preset.recipe, title: preset.about }, preset.name));
+  const adding = el("select", { "aria-label": "Add a rule" }, el("option", { value: "" }, "Add a rule …"));
+  for (const [family, title] of Object.entries(FAMILIES)) {
+    const some = about.rules.filter((rule) => rule.family === family);
+    adding.append(el("optgroup", { label: title }, some.map((rule) => el("option", { value: rule.name, title: rule.summary }, rule.name))));
+  }
+  root.append(el("div", { class: "line" }, presets, adding), list, text, trouble, remarks);
+
+  presets.addEventListener("change", () => presets.value && take(presets.value).then(() => (presets.value = "")));
+  adding.addEventListener("change", () => {
+    if (adding.value) take([written(), rules[adding.value].example].filter(Boolean).join(" | "));
+    adding.value = "";
+  });
+  text.addEventListener("input", later(250, () => take(text.value, true)));
+
+  /** Read a recipe's text on the server; what it says of it replaces the cards. */
+  async function take(recipe, typed = false) {
+    const own = ++version;
+    try {
+      const read = await ask("recipe", { recipe });
+      if (own !== version) return;
+      cards = read.rules.map(({ name, values }) => ({ name, values, on: true }));
+      said("", read.remarks);
+      draw();
+      if (!typed) text.value = read.recipe;
+      changed(read.recipe);
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      if (own === version) said(error.message);
+    }
+  }
+
+  /** What the cards say, to the server; it answers with the same recipe in its own words, or with what is wrong. */
+  const tell = later(15, async () => {
+    const own = ++version;
+    const recipe = written();
+    text.value = recipe;
+    if (!recipe) {
+      said("");
+      return changed("temperature(1.0)");
+    }
+    changed(recipe);
+    try {
+      const read = await ask("recipe", { recipe });
+      if (own !== version) return;
+      text.value = read.recipe;
+      said("", read.remarks);
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      if (own === version) said(error.message);
+    }
+  });
+
+  function said(wrong, found = []) {
+    trouble.textContent = wrong;
+    text.setAttribute("aria-invalid", wrong ? "true" : "false");
+    fill(remarks, (found ?? []).map((remark) => el("li", {}, remark)));
+  }
+
+  function written() {
+    return cards.filter((card) => card.on).map(ruleText).join(" | ");
+  }
+
+  function ruleText(card) {
+    const rule = rules[card.name];
+    const given = rule.parameters.filter((p, i) => i === 0 || !same(card.values[p.name], p.default));
+    return `${card.name}(${given.map((p) => `${p.name}=${literal(card.values[p.name])}`).join(", ")})`;
+  }
+
+  function move(from, to) {
+    if (to < 0 || to >= cards.length || from === to) return;
+    cards.splice(to, 0, ...cards.splice(from, 1));
+    draw();
+    list.children[to]?.querySelector(".grip").focus();
+    tell();
+  }
+
+  function draw() {
+    fill(list, cards.map((card, place) => drawn(card, place)));
+  }
+
+  function drawn(card, place) {
+    const rule = rules[card.name];
+    const item = el("li", { class: card.on ? "card" : "card off" });
+    const grip = el(
+      "button",
+      {
+        type: "button",
+        class: "grip",
+        title: "Drag, or use the arrow keys",
+        "aria-label": `Move ${card.name}, rule ${place + 1} of ${cards.length}`,
+        onkeydown: (event) => {
+          const step = { ArrowUp: -1, ArrowDown: 1 }[event.key];
+          if (step) {
+            event.preventDefault();
+            move(place, place + step);
+          }
+        },
+        onpointerdown: (event) => drag(event, item, place),
+      },
+      "⠿",
+    );
+    const on = el("input", {
+      type: "checkbox",
+      checked: card.on,
+      "aria-label": `${card.name} is on`,
+      onchange: () => {
+        card.on = on.checked;
+        item.classList.toggle("off", !card.on);
+        tell();
+      },
+    });
+    const out = el("button", { type: "button", class: "small", "aria-label": `Remove ${card.name}`, onclick: () => (cards.splice(place, 1), draw(), tell()) }, "✕");
+    const title = el("details", {}, el("summary", {}, card.name), el("pre", { class: "about" }, rule.about));
+    item.append(el("div", { class: "head" }, grip, on, title, out), ...rule.parameters.map((p) => parameter(card, p)));
+    return item;
+  }
+
+  function parameter(card, p) {
+    const value = card.values[p.name];
+    const set = (given) => {
+      card.values[p.name] = given;
+      tell();
+    };
+    const label = `${card.name}.${p.name}`;
+    if (p.kind === "choice") {
+      const select = el("select", { "aria-label": label, onchange: () => set(select.value) }, p.options.map((o) => el("option", { value: o, selected: o === value }, o)));
+      return el("label", { class: "parameter", title: p.tip }, el("span", {}, p.name), select);
+    }
+    const own = el("input", { type: "text", inputmode: "decimal", class: "value", value: shown(value), "aria-label": `${label}, ${p.unit ?? ""}`, size: 8 });
+    own.addEventListener("change", () => {
+      set(read(own.value));
+      if (slide) slide.value = own.value;
+    });
+    const [low, high, step] = p.slider ?? [];
+    const slide =
+      p.slider && typeof value === "number"
+        ? el("input", {
+            type: "range", min: String(low), max: String(high), step: String(step), value: String(value), "aria-label": `${label}, slider`,
+            oninput: () => {
+              performance.mark("slid");
+              own.value = slide.value;
+              set(Number(slide.value));
+            },
+          })
+        : null;
+    return el("div", { class: "parameter", title: p.tip ?? "" }, el("span", {}, p.name), slide, own, el("span", { class: "faint unit" }, p.unit ?? ""));
+  }
+
+  /** Mouse, pen and finger: the card follows, and stands where it is let go. */
+  function drag(event, item, place) {
+    if (event.button) return;
+    event.preventDefault();
+    const others = [...list.children];
+    const begin = event.clientY;
+    let to = place;
+    item.classList.add("dragged");
+    const follow = (now) => {
+      item.style.transform = `translateY(${now.clientY - begin}px)`;
+      to = others.reduce((found, other, i) => {
+        const box = other.getBoundingClientRect();
+        const middle = box.top + box.height / 2;
+        return i < place && now.clientY < middle ? Math.min(found, i) : i > place && now.clientY > middle ? Math.max(found, i) : found;
+      }, place);
+    };
+    const end = (now) => {
+      removeEventListener("pointermove", follow);
+      removeEventListener("pointerup", end);
+      removeEventListener("pointercancel", end);
+      item.classList.remove("dragged");
+      item.style.transform = "";
+      if (now.type === "pointerup") move(place, to);
+    };
+    addEventListener("pointermove", follow);
+    addEventListener("pointerup", end);
+    addEventListener("pointercancel", end);
+  }
+
+  return { take, get recipe() { return written() || "temperature(1.0)"; } };
+}
+
+function same(a, b) {
+  return JSON.stringify(a) === JSON.stringify(b);
+}
+
+/** A value as recipe text. */
+function literal(value) {
+  if (Array.isArray(value)) return `[${value.map(literal).join(", ")}]`;
+  if (value === null) return "None";
+  if (value === "inf" || value === "-inf") return value;
+  if (typeof value === "string" && /^[a-z_]+\(.*\)$/.test(value)) return value; // a schedule
+  return typeof value === "string" ? JSON.stringify(value) : String(value);
+}
+
+function shown(value) {
+  return Array.isArray(value) ? JSON.stringify(value) : value === null ? "" : String(value);
+}
+
+function read(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text.trim() === "" ? null : text.trim();
+  }
+}
