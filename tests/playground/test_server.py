@@ -218,7 +218,7 @@ def test_a_branch_is_the_text_that_the_recipe_would_have_written():
         writing.branch(texts, model, text, 99, None, None)
 
 
-BOUNDED = "dynamic_temperature", "dynatemp", "entropy_rate"
+BOUNDED = "dynamic_temperature", "dynatemp", "entropy_rate", "repetition", "frequency", "presence", "conformal"
 """Rules whose parameters bound each other, so that not every end of a slider goes with every example."""
 
 

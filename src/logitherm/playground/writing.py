@@ -11,7 +11,7 @@ import numpy as np
 from logitherm.arrays import numpy, softmax
 from logitherm.errors import LogithermError, LogitsError
 from logitherm.generation.detokenise import Detokeniser
-from logitherm.generation.loop import read_prompt
+from logitherm.generation.prompts import read_prompt
 from logitherm.generation.stop import StopStrings
 from logitherm.model import Model
 from logitherm.playground.texts import Text, Texts

@@ -29,7 +29,11 @@ export function editor(root, about, name, changed) {
     if (adding.value) take([written(), rules[adding.value].example].filter(Boolean).join(" | "));
     adding.value = "";
   });
-  text.addEventListener("input", later(250, () => take(text.value, true)));
+  const reading = later(250, () => take(text.value, true));
+  text.addEventListener("input", () => {
+    version += 1; // what is on its way must not write over what is being typed
+    reading();
+  });
 
   /** Read a recipe's text on the server; what it says of it replaces the cards. */
   async function take(recipe, typed = false) {
@@ -49,8 +53,9 @@ export function editor(root, about, name, changed) {
   }
 
   /** What the cards say, to the server; it answers with the same recipe in its own words, or with what is wrong. */
-  const tell = later(15, async () => {
-    const own = ++version;
+  const tell = () => telling(++version);
+  const telling = later(15, async (own) => {
+    if (own !== version) return;
     const recipe = written();
     text.value = recipe;
     if (!recipe) {
