@@ -40,11 +40,16 @@ OWN: Mapping[str, Slider] = {
     "no_repeat_ngram.n": (0, 10, 1),
     "mirostat.version": (1, 2, 1),
     "min_k.tau": (0.0, 20.0, 0.1),
+    "entropy_rate.t_min": (0.01, 2.0, 0.01),
+    "entropy_rate.t_max": (0.01, 2.0, 0.01),
 }
 """Of single parameters that are used in a small part of what they may be."""
 
 OTHERWISE: Slider = (-2.0, 2.0, 0.01)
 """Of all others. The number beside a slider takes any value that the rule allows."""
+
+KINDS = {"options": "choice", "entry": "list", "words": "text"}
+"""What is no number, by what marks it."""
 
 BETWEEN = re.compile(r"in ([\[(])(-?[\d.]+), ([\d.]+)[\])]")
 LEAST = re.compile(r"(>=?) (-?[\d.]+)")
@@ -87,7 +92,7 @@ def _described(rule: type[Rule]) -> dict[str, Any]:
 def _parameter(rule: type[Rule], f: Field[Any]) -> dict[str, Any]:
     about = inspect.getdoc(rule) or ""
     tip = re.search(rf"^(?:\w+, )*{f.name}(?:, \w+)*:\s*(.+?)(?=\n\S|\Z)", about, re.DOTALL | re.MULTILINE)
-    kind = "choice" if "options" in f.metadata else "list" if "entry" in f.metadata else "number"
+    kind = next((kind for mark, kind in KINDS.items() if mark in f.metadata), "number")
     return {
         "name": f.name,
         "kind": kind,

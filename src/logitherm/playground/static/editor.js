@@ -152,7 +152,7 @@ export function editor(root, about, name, changed) {
     }
     const own = el("input", { type: "text", inputmode: "decimal", class: "value", value: shown(value), "aria-label": `${label}, ${p.unit ?? ""}`, size: 8 });
     own.addEventListener("change", () => {
-      set(read(own.value));
+      set(p.kind === "text" ? own.value : read(own.value));
       if (slide) slide.value = own.value;
     });
     const [low, high, step] = p.slider ?? [];
