@@ -92,6 +92,8 @@ def test_rules_are_dragged_switched_off_and_removed_by_mouse_and_keys(tab):
     tab.click("[aria-label='Remove top_k']")
     tab.fill("[aria-label='the recipe as text']", "min_p(0.1) | temprature(2)")
     expect(tab.locator("#recipe .trouble")).to_have_text("unknown rule 'temprature'; did you mean 'temperature'?")
+    tab.fill("[aria-label='the recipe as text']", "top_k(20) | top_k(50)")
+    expect(tab.locator("#recipe .remarks li")).to_have_count(1)
     tab.select_option("[aria-label='Presets']", label="greedy")
     expect(tab.locator("[aria-label='the recipe as text']")).to_have_value("temperature(0.0)")
 

@@ -12,6 +12,7 @@ from typing import Any
 from logitherm.errors import RecipeError
 from logitherm.presets import presets
 from logitherm.recipe import parse, pieces
+from logitherm.remarks.lint import lint
 from logitherm.rules import REGISTRY, Cutoff, Rule, Tempering
 from logitherm.sampler import Sampler
 from logitherm.schedule import Schedule
@@ -140,9 +141,10 @@ def _unknown(name: str) -> str:
 
 
 def as_data(sampler: Sampler) -> dict[str, Any]:
-    """A recipe as text and as rules with all their parameters, for the editor."""
+    """A recipe as text and as rules with all their parameters, for the editor, with the linter's remarks but notes."""
     rules = []
     for rule in sampler.rules:
         values = {f.name: _plain(getattr(rule, f.name)) for f in fields(rule)}
         rules.append({"name": rule.name, "text": str(rule), "values": values})
-    return {"recipe": str(sampler), "rules": rules}
+    remarks = [f"{remark.what}: {remark.advice}" for remark in lint(sampler).remarks if remark.kind != "note"]
+    return {"recipe": str(sampler), "rules": rules, "remarks": remarks}
