@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from benchmarks.cold_start import LARGER, SHIPPED, cold_start, compile_times
-from benchmarks.each_rule import each_rule
+from benchmarks.each_rule import alone, each_rule
 from benchmarks.end_to_end import end_to_end
 from benchmarks.in_situ import in_situ
 from benchmarks.memory import memory
@@ -17,7 +17,6 @@ from benchmarks.recipes import BOTH, FEWER, RECIPES, TEMPERATURE, TOP_K, TOP_P, 
 from benchmarks.rows import SIZES, kinds
 from benchmarks.shapes import GPT2, SMALL, Shape
 from benchmarks.turns import Found
-from logitherm.rules.base import REGISTRY
 
 Key = tuple[str | int, ...]
 """What is timed: the name of a part, and what it is about."""
@@ -53,7 +52,7 @@ def full() -> Iterator[Case]:
     """Everything, in 15 to 25 minutes."""
     for size in (FIRST, *(size for size in SIZES if size != FIRST)):
         yield from (_hot(size, 1, kind, recipe, 2.5) for kind in kinds(size, 1) for recipe in RECIPES)
-    yield from (Case(("rule", name), partial(each_rule, name, FIRST, 0.5)) for name in REGISTRY)
+    yield from (Case(("rule", name), partial(each_rule, name, FIRST, 0.5)) for name in alone())
     yield from (_in_situ(SMALL, kind, 1, r, 48) for kind in FINAL for r in (TOP_P, TEMPERATURE, TOP_K, BOTH))
     yield from (_in_situ(SMALL, kind, 8, TOP_P, 18) for kind in FINAL)
     yield from (_in_situ(GPT2, kind, batch, TOP_P, 12) for kind in FINAL for batch in (1, 8))

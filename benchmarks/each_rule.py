@@ -13,11 +13,17 @@ from benchmarks.one_step import STEP
 from benchmarks.rows import rows
 from benchmarks.turns import Contender, Found, hot
 from logitherm.plan import VARIABLE
+from logitherm.rules import Masked
 from logitherm.rules.base import REGISTRY
 
 PLAIN = "plain"
 HISTORY = 64
 """Tokens that a row holds before the first step, among them some that come again."""
+
+
+def alone() -> list[str]:
+    """The rules that can be timed; a grammar's time is its engine's."""
+    return [name for name, rule in REGISTRY.items() if not issubclass(rule, Masked)]
 
 
 def recipe_of(name: str) -> str:
