@@ -252,7 +252,7 @@ MUTANTS = [
     Mutant("rules/dynamic.py", '"entropy": entropy,', '"entropy": varentropy,', THEORY + "test_free_energy.py::test_dynamic"),
     Mutant("rules/base.py", "return keep(logits, logits >= self.cutoff(logits, at))", "return keep(logits, logits >= self.cutoff(logits, at)) * 1.01", THEORY + "test_distances.py"),
     Mutant("rules/threshold.py", "math.log(p * (1 - SLACK))", "p * (1 - SLACK) - 1", THEORY + "test_order.py::test_min_p"),
-    Mutant("rules/entropy_rate.py", "entropy(step.raw / like(np.exp(now), step.raw)[:, None])", "entropy(step.raw)", THEORY + "test_feedback.py::test_an_error"),
+    Mutant("rules/entropy_rate.py", "entropy(step.raw / like(t, step.raw)[:, None])", "entropy(step.raw)", THEORY + "test_feedback.py::test_an_error"),
     Mutant("rules/entropy_rate.py", "np.stack([np.clip(wanted, low, high), side", "np.stack([wanted, side", THEORY + "test_feedback.py::test_at_a_bound"),
     Mutant("rules/mirostat.py", "mu - eta * error", "mu - 0.9 * eta * error", THEORY + "test_feedback.py::test_mirostat_winds"),
     Mutant("rules/mirostat.py", "np.where(learns, tau, 0.0)", "np.where(learns, tau + 0.2, 0.0)", THEORY + "test_feedback.py::test_mirostat_is_stable"),

@@ -1,6 +1,7 @@
 """The page in a real browser: what a person does there, and what must hold while they do."""
 
 import random
+from itertools import pairwise
 
 import pytest
 from playwright.sync_api import expect
@@ -96,6 +97,38 @@ def test_rules_are_dragged_switched_off_and_removed_by_mouse_and_keys(tab):
     expect(tab.locator("#recipe .remarks li")).to_have_count(1)
     tab.select_option("[aria-label='Presets']", label="greedy")
     expect(tab.locator("[aria-label='the recipe as text']")).to_have_value("temperature(0.0)")
+
+
+def test_a_walk_of_few_clicks(browser, server):
+    """Make the model loop, stop it with one rule, and find what removed a token: at most six clicks each."""
+    with watched(browser) as page:
+        page.goto(server.url)
+        page.wait_for_selector(READY)
+        page.fill("#most", "120")
+        page.select_option("[aria-label='Presets']", label="greedy")  # two clicks
+        expect(page.locator("[aria-label='the recipe as text']")).to_have_value("temperature(0.0)")
+        page.click("#go")
+        page.wait_for_selector(".end:not(:empty)", timeout=60_000)
+        looped = words(page)
+        assert repeated(looped) > 0.5
+        page.select_option("[aria-label='Add a rule']", "no_repeat_ngram")
+        expect(page.locator("[aria-label='the recipe as text']")).to_have_value("no_repeat_ngram(2) | temperature(0.0)")
+        page.click("#go")
+        page.wait_for_selector("#go:not([disabled])", timeout=60_000)
+        free = words(page)
+        assert repeated(free) == 0
+        parts = next(i for i, (a, b) in enumerate(zip(looped, free, strict=False)) if a != b)
+        page.click(f".token >> nth={parts}")
+        expect(page.locator(".waterfall caption")).to_contain_text(f"Token {parts + 1}")
+        row = page.locator(".waterfall tbody tr", has_text=looped[parts]).first
+        removed = [i for i, cell in enumerate(row.locator("td").all()) if "out" in (cell.get_attribute("class") or "")]
+        assert page.locator(".waterfall .stage .name").nth(removed[0]).text_content() == "no_repeat_ngram(2)"
+
+
+def repeated(found):
+    """The part of neighbouring pairs that came before."""
+    pairs = list(pairwise(found))
+    return 1 - len(set(pairs)) / len(pairs)
 
 
 def test_a_slider_changes_the_waterfall(tab):

@@ -36,6 +36,37 @@ def test_the_example():
     assert [round(t, 4) for t in (*down[1:], up[1])] == [0.9621, 0.9257, 1.0633]
 
 
+def test_the_pi_form_by_hand():
+    """The entropy of four equal logits is log 4 at every T: the error is the same each time."""
+    off = np.log(4) - 1
+    used, _, _ = temperatures(EntropyRate(1.0, 0.1, kp=0.05), np.zeros((1, 4)), 4)
+    assert np.log(used) == pytest.approx([0, -0.15 * off, -0.25 * off, -0.35 * off], abs=1e-14)
+    low, _, _ = temperatures(EntropyRate(1.0, 0.1, kp=5.0, t_min=0.5), np.zeros((1, 4)), 3)
+    assert low == pytest.approx([1.0, 0.5, 0.5])
+
+
+def test_the_pi_form_answers_sooner_and_settles_at_the_same_place():
+    plain, pi = (temperatures(EntropyRate(3.0, 0.05, kp=kp), ZIPF, 400) for kp in (0.0, 0.05))
+    errors = [np.abs(np.array(entropies) - 3.0) for _, entropies, _ in (plain, pi)]
+    assert errors[1][1] < errors[0][1]
+    assert (errors[1][:20] ** 2).sum() < (errors[0][:20] ** 2).sum()
+    assert plain[0][-1] == pytest.approx(pi[0][-1], abs=1e-9)
+
+
+def test_the_pi_form_is_stable_below_its_limit_and_not_above():
+    """About the target the entropy is a line in log T with slope v, the variance of the surprisal."""
+    t = temperatures(EntropyRate(3.0, 0.1), ZIPF, 400)[0][-1]
+    p = np.exp(ZIPF[0] / t)
+    p /= p.sum()
+    v = p @ np.log(p) ** 2 - (p @ np.log(p)) ** 2
+    for share, settles in ((1.8, True), (2.2, False)):
+        eta = 0.6 / v
+        kp = (share / v - eta) / 2
+        assert kp * v < 1
+        _, entropies, _ = temperatures(EntropyRate(3.0, eta, kp=kp), ZIPF, 600)
+        assert (abs(entropies[-1] - 3.0) < 1e-6) == settles
+
+
 @pytest.mark.parametrize("of", ["raw", "final"])
 def test_while_no_bound_holds_it_the_mean_error_is_the_way_of_log_t(of):
     rows = [np.random.default_rng(i).normal(scale=2, size=(1, 200)) for i in range(300)]
@@ -46,7 +77,7 @@ def test_while_no_bound_holds_it_the_mean_error_is_the_way_of_log_t(of):
         step = sampler.step(row, state)
         found.append(step.final_entropy[0])
         state = step.state
-    log_t, held = state.memory[0][0]
+    log_t, held, _ = state.memory[0][0]
     assert held == 0
     assert np.mean(found) - 2.5 == pytest.approx((0 - log_t) / (0.03 * 300), abs=1e-9)
     assert abs(np.mean(found) - 2.5) < 0.2

@@ -28,6 +28,10 @@ SURE = logs(0.7, 0.2, 0.1)
         (PLess(), SURE, [1, 0, 0]),
         (PLessNorm(), FOUR, [1, 1, 1, 1]),
         (PLessNorm(), SURE, [1, 0, 0]),
+        (PLessNorm(), logs(0.75, 0.25), [1, 1]),  # (2 · .625 − 1) / 1 = .25, which is met
+        (PLessNorm(), logs(0.8, 0.2), [1, 0]),  # .36
+        (PLessNorm(), logs(0.5, 0.5), [1, 1]),  # 0
+        (PLessNorm(), logs(1.0), [1]),
         (PLessNorm(), logs(0.5, 0.3, 0.2), [1, 1, 1]),  # (3 · .38 − 1) / 2 = .07
     ],
     ids=str,

@@ -101,7 +101,7 @@ def test_an_error_of_log_t_is_multiplied_by_one_minus_eta_v(eta):
     rule, small = EntropyRate(3.0, eta, t_min=0.01), 1e-5
     sampler = Sampler(rule)
     step = sampler.observe(ZIPF, sampler.start([[]], seed=0), [0])
-    ends = [rule.advance(np.array([[u + d, 0.0]]), step)[0, 0] for d in (-small, small)]
+    ends = [rule.advance(np.array([[u + d, 0.0, 0.0]]), step)[0, 0] for d in (-small, small)]
     assert (ends[1] - ends[0]) / (2 * small) == pytest.approx(1 - eta * v, abs=1e-6)
 
 

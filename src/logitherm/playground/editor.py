@@ -12,6 +12,7 @@ from typing import Any
 from logitherm.errors import RecipeError
 from logitherm.presets import presets
 from logitherm.recipe import parse, pieces
+from logitherm.remarks.families import EDITS
 from logitherm.remarks.lint import lint
 from logitherm.rules import REGISTRY, Cutoff, Rule, Tempering
 from logitherm.sampler import Sampler
@@ -82,6 +83,7 @@ def _described(rule: type[Rule]) -> dict[str, Any]:
     return {
         "name": rule.name,
         "family": family,
+        "first": issubclass(rule, EDITS),  # where it belongs: after a cut it comes too late
         "summary": about.partition("\n")[0],
         "about": about,
         "neutral": None if rule.neutral is None else _plain(rule.neutral),

@@ -62,12 +62,11 @@ class PLessNorm(Cutoff, name="p_less_norm"):
     steers = None
 
     def floor(self, logits: Array) -> Array:
-        """The floor over the largest probability, (rows, 1), less the slack; 0 where everything stays."""
+        """The floor over the largest probability, (rows, 1), less the slack; 0 or less where all stay."""
         xp = namespace(logits)
         n = count(xp.isfinite(logits)) * xp.ones_like(logits[:, :1])
         largest = 1 / xp.sum(weights(logits), axis=-1, keepdims=True)
-        floor = (n * collision(logits) - 1 / largest) / xp.where(n > 1, n - 1, n)
-        return keep(floor * (1 - SLACK), (n > 1) & (floor > 0), 0.0)
+        return (n * collision(logits) - 1 / largest) / xp.where(n > 1, n - 1, n) * (1 - SLACK)
 
     def cutoff(self, logits: Array, at: At) -> Array:
         """The logit of the floor; -inf where that is 0."""

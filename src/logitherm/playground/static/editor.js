@@ -26,7 +26,9 @@ export function editor(root, about, name, changed) {
 
   presets.addEventListener("change", () => presets.value && take(presets.value).then(() => (presets.value = "")));
   adding.addEventListener("change", () => {
-    if (adding.value) take([written(), rules[adding.value].example].filter(Boolean).join(" | "));
+    const rule = rules[adding.value];
+    const all = rule && (rule.first ? [rule.example, written()] : [written(), rule.example]);
+    if (all) take(all.filter(Boolean).join(" | "));
     adding.value = "";
   });
   const reading = later(250, () => take(text.value, true));
