@@ -76,7 +76,7 @@ class EntropyRate(Tempering, name="entropy_rate"):
             raise RecipeError(f"EntropyRate.t_min must be at most t_max; got {self.t_min!r} > {self.t_max!r}")
 
     def init(self, rows: int) -> np.ndarray:
-        """(rows, 3) log T but for kp; for how many tokens a bound has held it (+ at t_max, − at t_min); the last error."""
+        """(rows, 3) log T but for kp; for how many tokens a bound held it (+ at t_max, − at t_min); the last error."""
         return np.zeros((rows, 3))
 
     def held(self, memory: np.ndarray) -> np.ndarray:
