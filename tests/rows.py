@@ -54,7 +54,8 @@ def probabilities(logits):
 
 def examples() -> list[Rule]:
     """Every rule of the registry at each of its own non-neutral settings, bound where it must be."""
-    rules = [kind(**parameters) for kind in REGISTRY.values() for parameters in kind.examples]
+    ours = [kind for kind in REGISTRY.values() if kind.__module__.startswith("logitherm.")]  # tests may make others
+    rules = [kind(**parameters) for kind in ours for parameters in kind.examples]
     return [rule.bind(DIGITS) if isinstance(rule, Masked) else rule for rule in rules]
 
 
