@@ -103,7 +103,7 @@ def off(rule: Rule) -> bool:
 
 
 def _is(value: Any, neutral: Any) -> bool:
-    if isinstance(neutral, tuple):
+    if isinstance(neutral, tuple | str):
         return bool(value == neutral)
     return span(value) == (neutral, neutral)
 

@@ -117,7 +117,7 @@ class Masked(Rule):
 
     def init(self, rows: int) -> np.ndarray | None:
         """(rows,) places, or None where the rule is off."""
-        if self.neutral is not None and self == type(self)(**self.neutral):
+        if self.neutral is not None and all(getattr(self, name) == value for name, value in self.neutral.items()):
             return None
         places = np.empty(rows, dtype=object)
         places.fill(self.first)
