@@ -30,6 +30,8 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel, record_property):
     assert {name.partition("/")[0].partition("-")[0] for name in names} == {"logitherm"}
     for file in ("py.typed", "presets.toml", "models/nutshell/model.onnx", "models/nutshell/tokenizer.json"):
         assert f"logitherm/{file}" in names
+    page = {f"logitherm/playground/static/{path.name}" for path in (ROOT / "src/logitherm/playground/static").iterdir()}
+    assert page <= set(names)
     assert any(name.endswith("licenses/LICENSE") for name in names)
 
 

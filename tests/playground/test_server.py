@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import signal
 import socket
 import subprocess
 import sys
@@ -248,6 +249,15 @@ def test_a_port_that_is_taken_is_said_at_once(server):
     assert done.returncode == 1
     assert "cannot listen on 127.0.0.1" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_ctrl_c_ends_it_without_a_word():
+    with serving() as server:
+        written(server)
+        server.process.send_signal(signal.SIGINT)
+        said = server.process.communicate(timeout=30)[1]
+        assert server.process.returncode == 130
+        assert "Traceback" not in said
 
 
 def test_the_page_brings_all_its_files():
