@@ -173,6 +173,8 @@ def test_a_link_restores_all_of_it(browser, server):
         page.locator(".waterfall tbody tr:not(.here) button.put").first.click()
         page.wait_for_selector("#go:not([disabled])")
         page.click("#tab-replay")
+        page.fill("[aria-label='the recipe as text']", "top_k(3)")
+        expect(page.locator("#recipe .card")).to_have_count(1)
         page.click("#share")
         address, text = page.evaluate("location.href"), words(page)
         page.reload()
@@ -182,7 +184,7 @@ def test_a_link_restores_all_of_it(browser, server):
         page.goto(address)
         page.wait_for_selector(READY)
         assert words(page) == text
-        assert recipe(page) == "top_k(7) | temperature(0.9)"
+        assert recipe(page) == "top_k(3)"
         expect(page.locator("#tab-replay")).to_have_attribute("aria-selected", "true")
         page.goto(server.url + "#nonsense")
         page.reload()

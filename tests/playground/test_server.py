@@ -215,6 +215,7 @@ def test_a_branch_is_the_text_that_the_recipe_would_have_written():
         list(writing.write(texts, model, other, 5, []))
         assert other.tokens[:8] == text.tokens[:8]
         assert len(other.tokens) == 13
+        assert (text.mixed, same.mixed, other.mixed) == (False, False, True)
     with pytest.raises(LogithermError, match="step must be in"):
         writing.branch(texts, model, text, 99, None, None)
 

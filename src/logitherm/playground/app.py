@@ -209,6 +209,7 @@ def _told(text: Text) -> dict[str, Any]:
         "seed": str(text.seed),
         "parent": text.parent,
         "shared": text.shared,
+        "mixed": text.mixed,
         "tokens": text.events,
     }
 

@@ -21,9 +21,11 @@ MOST_STEPS = 40
 
 
 def trace_file(model: Model, text: Text, folder: Path) -> Path:
-    """Every token with its logits. LogithermError if tokens were put in by hand: the seed does not give those."""
+    """Every token with its logits. LogithermError if the recipe and the seed do not give them all."""
     if text.forced:
         raise LogithermError("a trace file is of what a recipe drew; in this text tokens were put in by hand")
+    if text.mixed:
+        raise LogithermError("a trace file is of what one recipe drew; in this text there were several")
     path = folder / "text.trace"
     recorder = Recorder(path, model, text.sampler, [text.prompt], text.states[0])
     recorder.open()

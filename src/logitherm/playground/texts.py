@@ -31,6 +31,7 @@ class Text:
 
     sampler: bound to the model's vocabulary; recipe is its text.
     parent, shared: the text that it branched from, and how many tokens it has in common with that.
+    mixed:   whether tokens before the last branch were drawn by another recipe.
     states:  the state before each token; logits: (vocabulary,) the row that each was drawn from, None once let go.
     cache:   what the model remembers of it, and of how many tokens.
     """
@@ -43,6 +44,7 @@ class Text:
     seed: int
     parent: str | None = None
     shared: int = 0
+    mixed: bool = False
     tokens: list[int] = field(default_factory=list)
     forced: set[int] = field(default_factory=set)
     events: list[dict[str, Any]] = field(default_factory=list)

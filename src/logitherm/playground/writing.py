@@ -51,6 +51,7 @@ def branch(texts: Texts, model: Model, source: Text, place: int, token: int | No
     recipe = source.recipe if sampler is None else str(sampler)
     rows = list((source.logits or [])[:place])
     text = texts.new(lambda name: Text(name, source.prompt, source.ids, bound, recipe, source.seed, source.id, place))
+    text.mixed = place > 0 and (source.mixed or sampler is not None)
     text.tokens, text.logits = source.tokens[:place], rows
     text.forced = {t for t in source.forced if t < place}
     if sampler is None:

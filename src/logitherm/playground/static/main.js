@@ -17,6 +17,8 @@ const WHY = {
 };
 const TABS = [["why", "Why this token"], ["compare", "Compare"], ["replay", "Replay"], ["strip", "Temperatures"]];
 
+const MIXED = "the link is copied; several recipes wrote this text, and it holds the last, so the text will be another";
+
 const page = { text: null, place: -1, tab: "why", recipe: "", other: "", writing: null, texts: new Map(), shown: null };
 const views = Object.fromEntries(TABS.map(([name]) => [name, el("div", { class: `view ${name}` })]));
 const questions = Object.fromEntries(["step", "limits", "compare", "strip", "replay"].map((name) => [name, latest(name)]));
@@ -238,7 +240,7 @@ function show(tab) {
 function state() {
   const forced = (page.text?.tokens ?? []).filter((t) => t.forced).map((t) => [t.place, t.id]);
   const { prompt, seed } = page.text ?? { prompt: $("prompt").value, seed: $("seed").value };
-  return { prompt, seed, forced, recipe: page.recipe, other: page.other, most: page.text?.tokens.length || most(), tab: page.tab, place: page.place, colour: $("colour").value };
+  return { prompt, seed, forced, wrote: page.text?.recipe, recipe: page.recipe, other: page.other, most: page.text?.tokens.length || most(), tab: page.tab, place: page.place, colour: $("colour").value };
 }
 
 /** Make again what an address says: the same tokens, if the model is the same. */
@@ -247,7 +249,7 @@ async function restore(kept) {
   $("seed").value = kept.seed ?? "";
   $("most").value = kept.n ?? 60;
   page.other = kept.other ?? "";
-  await mine.take(kept.recipe);
+  await mine.take(kept.wrote ?? kept.recipe);
   if (kept.seed) {
     const put = Array.isArray(kept.put) ? kept.put : [];
     await begin();
@@ -256,6 +258,7 @@ async function restore(kept) {
       await force(token);
     }
   }
+  if (kept.wrote) await mine.take(kept.recipe);
   if (kept.colour) {
     $("colour").value = kept.colour;
     view.colour($("colour").value || "plain");
@@ -304,7 +307,7 @@ async function open_() {
     history.replaceState(null, "", address);
     try {
       await navigator.clipboard.writeText(address);
-      notice("the link is copied; it holds prompt, recipe and seed, and writes the text again", false);
+      notice(page.text?.mixed ? MIXED : "the link is copied; it holds prompt, recipe and seed, and writes the text again", false);
     } catch {
       notice("the link stands in the address bar; it holds prompt, recipe and seed", false);
     }

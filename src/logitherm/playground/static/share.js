@@ -1,9 +1,10 @@
 // What the page is about, in the address: nothing is kept on the server or in the browser.
 
 /** The state as an address. forced: places (from 0) and token ids that were put in by hand. */
-export function written({ prompt, recipe, other, seed, most, forced, tab, place, colour }) {
+export function written({ prompt, wrote, recipe, other, seed, most, forced, tab, place, colour }) {
   const kept = { v: 1, prompt, recipe, seed, n: most, tab, at: place, colour };
   if (other) kept.other = other;
+  if (wrote && wrote !== recipe) kept.wrote = wrote; // the recipe was changed after it wrote the text
   if (forced?.length) kept.put = forced;
   const text = JSON.stringify(kept);
   const bytes = new TextEncoder().encode(text);
