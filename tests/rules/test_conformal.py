@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from logitherm import LogitsError, RecipeError
+from logitherm.arrays import entropy
 from logitherm.rules import Conformal, TopP
 from logitherm.rules.conformal import calibrated, needed
 from tests.rows import apply, kept, logs, probabilities
@@ -42,6 +43,8 @@ def test_the_mass_that_is_needed_is_the_likelier_tokens():
     assert needed(np.array([[1.0, -np.inf]]), [1])[0, 1] == np.inf
     with pytest.raises(LogitsError, match=r"tokens must be 1 ids in \[0, 4\), one a row; got \[4\]"):
         needed(FOUR, [4])
+    with pytest.raises(LogitsError, match="got \\[-1\\]"):
+        needed(FOUR, [-1])
 
 
 @pytest.mark.parametrize(
@@ -127,3 +130,17 @@ def test_it_promises_nothing_for_a_part_of_a_range(record_property):
 def test_what_is_refused(make, match):
     with pytest.raises(RecipeError, match=match):
         make()
+
+
+def test_its_limits():
+    """An edge belongs to the range above it; edges rise; nine tenths are promised unless told."""
+    exactly = float(entropy(FOUR)[0, 0])
+    assert kept(Conformal([0.1, 1.0], [exactly]), FOUR) == [True] * 4
+    for wrong in (lambda: Conformal([0.5, 0.6, 0.7], [1.0, 1.0]), lambda: Conformal([1.5])):
+        with pytest.raises(RecipeError):
+            wrong()
+    seen = np.stack([np.zeros(99), np.linspace(0.0, 0.98, 99)], axis=1)
+    assert calibrated(seen) == calibrated(seen, 0.9) != calibrated(seen, 0.8)
+    for coverage in (0.0, 1.0):
+        with pytest.raises(RecipeError, match="coverage must be in"):
+            calibrated(seen, coverage)

@@ -101,3 +101,30 @@ def test_critical_values_by_hand(rule, row, expected):
     found = [float(rule.critical(row, token)[0, 0]) for token in range(row.shape[-1])]
     wanted = [min(x, 1.0) if isinstance(rule, Eta) else x for x in expected]
     assert found == pytest.approx(wanted, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("rule", "row", "token", "value"),
+    [
+        (Epsilon(0.3), logs(0.4, 0.3, 0.2, 0.1), 2, 0.2 / (1 - 1e-6)),
+        (Eta(0.3), logs(0.98, 0.015, 0.005), 1, 0.015 / (1 - 1e-6)),
+        (
+            Eta(0.3),
+            logs(0.4, 0.3, 0.2, 0.1),
+            3,
+            (0.1 / (1 - 1e-6) * 0.4**-0.4 * 0.3**-0.3 * 0.2**-0.2 * 0.1**-0.1) ** 2,
+        ),
+        (TopA(0.2), logs(0.4, 0.3, 0.2, 0.1), 3, 0.1 / 0.16 / (1 - 1e-6)),
+        (MinP(0.2), logs(0.4, 0.3, 0.2, 0.1), 1, 0.75 / (1 - 1e-6)),
+        (TopP(0.5), logs(0.4, 0.3, 0.2, 0.1), 2, 0.7 / (1 - 1e-6)),
+        (TopNSigma(1.0), np.array([[3.0, 2.0, 1.0, 0.0]]), 1, 1.25**-0.5 / (1 + 1e-6)),
+        (MinK(3.0), np.array([[5.0, 4.5, 2.0, 1.0]]), 2, 12 / (1 + 1e-6)),
+        (MinK(3.0), np.array([[5.0]]), 0, 0.0),
+        (PLessNorm(), np.zeros((1, 2)), 0, np.inf),
+    ],
+    ids=str,
+)
+def test_what_is_met_exactly_counts_as_met(rule, row, token, value):
+    """To one part in a million, which the critical value says too."""
+    assert rule.critical(row, token)[0, 0] == pytest.approx(value, rel=1e-9)
+    assert rule.critical(row, token).shape == (1, 1)
