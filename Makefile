@@ -16,7 +16,7 @@ test: .venv/dev browser lint
 # The page is tested in a real Chromium: Debian's, or any other that CHROMIUM=PATH names.
 browser:
 	@test -n "$$CHROMIUM" || command -v chromium chromium-browser >/dev/null || \
-	  { apt-get update -q && apt-get install -q -y --no-install-recommends chromium; } || \
+	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium fonts-dejavu-core; } || \
 	  { echo "the tests of the page need Chromium: install it, or CHROMIUM=PATH make test" >&2; exit 1; }
 
 lint: .venv/dev

@@ -13,6 +13,7 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+SILENT = "--disable-background-networking", "--disable-component-update", "--disable-sync"
 READY = "html[data-ready]"
 
 
@@ -58,7 +59,7 @@ def browser():
     with sync_playwright() as playwright:
         found = playwright.chromium.launch(
             executable_path=CHROMIUM,
-            args=["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+            args=["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", *SILENT],
         )
         yield found
         found.close()
