@@ -61,7 +61,8 @@ def text_of(sampler, lines, state):
 
 
 def test_every_rule_lists_settings_at_which_it_acts():
-    assert {rule.name for rule in RULES} == set(REGISTRY)
+    ours = {name for name, kind in REGISTRY.items() if kind.__module__.startswith("logitherm.")}
+    assert {rule.name for rule in RULES} == ours
     for rule in RULES:
         acts = False
         for seed in range(20):

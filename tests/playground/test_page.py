@@ -276,7 +276,8 @@ def test_nothing_serious_for_axe_and_nothing_wider_than_the_screen(browser, serv
 def test_the_waterfall_says_what_explain_says(tab, server):
     """Every number of it, at the precision shown, for fifty random recipes."""
     rng = random.Random(0)
-    known = [rule(**e) for rule in REGISTRY.values() for e in rule.examples]
+    ours = [rule for rule in REGISTRY.values() if rule.__module__.startswith("logitherm.")]  # tests may make others
+    known = [rule(**e) for rule in ours for e in rule.examples]
     usable = [rule for rule in known if not rule.per_row() and "linear(" not in str(rule) and rule.name != "forced_eos"]
     write(tab, seed=9, tokens=3)
     prompt = tab.input_value("#prompt")
