@@ -19,7 +19,7 @@ const TABS = [["why", "Why this token"], ["compare", "Compare"], ["replay", "Rep
 
 const MIXED = "the link is copied; several recipes wrote this text, and it holds the last, so the text will be another";
 
-const page = { text: null, place: -1, tab: "why", recipe: "", other: "", writing: null, texts: new Map(), shown: null };
+const page = { text: null, place: -1, tab: "why", recipe: "", other: "", writing: null, texts: new Map() };
 const views = Object.fromEntries(TABS.map(([name]) => [name, el("div", { class: `view ${name}` })]));
 const questions = Object.fromEntries(["step", "limits", "compare", "strip", "replay"].map((name) => [name, latest(name)]));
 let view, mine, other;
@@ -170,7 +170,6 @@ async function why(root) {
   if (!trace) return;
   waterfall(root, trace, { force, hovered });
   if (page.recipe !== page.text.recipe) root.prepend(el("p", { class: "told" }, "The recipe is not the one that wrote this text: this is what it makes of the same logits. Write again, or see Replay."));
-  page.shown = trace;
   performance.measure("redraw", { start: begun });
   const slid = performance.getEntriesByName("slid").pop();
   if (slid) requestAnimationFrame(() => performance.measure("slider to waterfall", { start: slid.startTime }));
