@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -220,14 +221,22 @@ def summarise(sampler: Sampler, step: Step, before: State, name: Name = lambda t
 
 
 def _leading(step: Step, row: int, name: Name) -> tuple[Contender, ...]:
-    """The likeliest tokens of a row that a step could have drawn; for them no row is sorted, no softmax run again."""
-    raw, final, drawn = numpy(step.raw[row]), numpy(step.final[row]), step.tokens[row]
+    """The likeliest tokens of a row that a step could have drawn; no row is sorted for them."""
+    raw, final = numpy(step.raw[row]), numpy(step.final[row])
     enough = min(LEADING, len(final))
     cutoff = np.partition(final, -enough)[-enough]
     ids = np.flatnonzero((final >= cutoff) & np.isfinite(final))
     ids = ids[np.argsort(-final[ids], kind="stable")][:LEADING]
-    raw_p = np.exp(step.raw_logprobs[row] + (raw[ids] - raw[drawn]))
-    final_p = np.exp(step.final_logprobs[row] + (final[ids] - final[drawn]))
+    drawn = int(step.tokens[row])
+    raw_p = _shares(raw, ids, drawn, float(step.raw_logprobs[row]))
+    final_p = _shares(final, ids, drawn, float(step.final_logprobs[row]))
     return tuple(
         Contender(i, name(i), *p) for i, *p in zip(ids.tolist(), raw_p.tolist(), final_p.tolist(), strict=True)
     )
+
+
+def _shares(logits: Array, ids: Array, drawn: int, logprob: float) -> Array:
+    """Probabilities of some tokens of a row, from what is known of the drawn one."""
+    if isfinite(logprob):
+        return np.exp(logprob + (logits[ids] - logits[drawn]))
+    return softmax(logits[None])[0, ids]  # a token that the rules removed was put here all the same

@@ -73,6 +73,21 @@ def test_force_another_token_branch_and_undo(tab):
     assert words(tab) == before
 
 
+def test_what_is_clicked_in_a_waterfall_is_about_the_step_it_shows(tab):
+    write(tab, tokens=8)
+    tab.click(".token >> nth=2")
+    expect(tab.locator(".waterfall caption")).to_contain_text("Token 3")
+    tab.route("**/api/step", lambda route: None)  # the answer for the next token stays away
+    tab.click(".token >> nth=6")
+    row = tab.locator(".waterfall tbody tr:not(.here)").nth(1)
+    put = row.locator(".word").text_content()
+    row.locator("button.put").click()
+    tab.wait_for_selector("#go:not([disabled])")
+    expect(tab.locator(".token.forced")).to_have_attribute("data-place", "2")
+    assert words(tab)[2] == put
+    tab.unroute("**/api/step")
+
+
 def test_rules_are_dragged_switched_off_and_removed_by_mouse_and_keys(tab):
     write(tab, tokens=5)
     assert stages(tab) == ["raw", "temperature(0.8)", "top_p(0.95)"]
@@ -170,8 +185,10 @@ def test_a_link_restores_all_of_it(browser, server):
         set_recipe(page, "top_k(7) | temperature(0.9)")
         write(page, seed=18446744073709551615, tokens=12, prompt="Die Königin 王 שלום said")
         page.click(".token >> nth=3")
+        expect(page.locator(".waterfall caption")).to_contain_text("Token 4")
         page.locator(".waterfall tbody tr:not(.here) button.put").first.click()
         page.wait_for_selector("#go:not([disabled])")
+        expect(page.locator(".token.forced")).to_have_attribute("data-place", "3")
         page.click("#tab-replay")
         page.fill("[aria-label='the recipe as text']", "top_k(3)")
         expect(page.locator("#recipe .card")).to_have_count(1)

@@ -80,6 +80,31 @@ def test_what_can_be_reached_from_elsewhere_wants_a_token():
         assert ask(server, "/", Cookie="logitherm=wrong; =;")[0] == 403
 
 
+def test_a_token_that_the_recipe_removed_can_be_put_all_the_same(server):
+    source = written(server, recipe="top_k(2)")[0]["text"]["id"]
+    step = json.loads(ask(server, "/api/step", {"text": source, "step": 2, "top": 24})[1])
+    out = next(t["id"] for t in step["stages"][-1]["tokens"] if t["logit"] is None)
+    told, *events, done = written(server, text=source, step=2, token=out, recipe="top_k(2)")
+    put = told["text"]["tokens"][1]
+    assert (put["id"], put["final_p"], put["kept"], put["forced"]) == (out, 0.0, 2, True)
+    kept = {t["id"]: t["p"] for t in step["stages"][-1]["tokens"] if t["logit"] is not None}
+    assert {t["id"]: t["final_p"] for t in put["leading"]} == pytest.approx(kept, abs=1e-12)
+    assert len(events) == 4
+    assert done == {"done": "length"}
+    name = told["text"]["id"]
+    for path, given in (
+        ("step", {"step": 2}),
+        ("limits", {"step": 2, "tokens": [out]}),
+        ("compare", {"step": 2, "recipes": ["top_k(1)", "temperature(2)"]}),
+        ("strip", {"step": 2, "temperatures": [0.1, 10]}),
+        ("replay", {"recipe": "top_k(1)"}),
+        ("text", {}),
+    ):
+        assert ask(server, f"/api/{path}", {"text": name, **given})[0] == 200, path
+    assert ask(server, f"/api/save/html/{name}")[0] == 200
+    assert ask(server, f"/api/save/trace/{name}")[0] == 400
+
+
 @pytest.mark.parametrize(
     ("path", "body", "status", "why"),
     [

@@ -106,10 +106,10 @@ function begin() {
   return run({ prompt: $("prompt").value, recipe: page.recipe, seed: seed || null, max_new_tokens: most() });
 }
 
-/** The same text up to the chosen place, this token there, and on from it. */
-function force(token) {
-  const left = Math.max(0, most() - page.place - 1);
-  return run({ text: page.text.id, step: page.place + 1, token, recipe: page.recipe, max_new_tokens: left });
+/** The same text up to a place, this token there, and on from it. */
+function force(text, place, token) {
+  const left = Math.max(0, most() - place - 1);
+  return run({ text: text.id, step: place + 1, token, recipe: page.recipe, max_new_tokens: left });
 }
 
 function drawBranches() {
@@ -166,10 +166,14 @@ async function redraw() {
 
 async function why(root) {
   const begun = performance.now();
-  const trace = await questions.step({ text: page.text.id, step: page.place + 1, recipe: page.recipe });
+  const { text, place } = page; // what is clicked in a waterfall is about the step it shows, even while another is on its way
+  const trace = await questions.step({ text: text.id, step: place + 1, recipe: page.recipe });
   if (!trace) return;
-  waterfall(root, trace, { force, hovered });
-  if (page.recipe !== page.text.recipe) root.prepend(el("p", { class: "told" }, "The recipe is not the one that wrote this text: this is what it makes of the same logits. Write again, or see Replay."));
+  waterfall(root, trace, {
+    force: (token) => force(text, place, token),
+    hovered: (token, made) => hovered({ text: text.id, step: place + 1, recipe: page.recipe, tokens: [token] }, made),
+  });
+  if (page.recipe !== text.recipe) root.prepend(el("p", { class: "told" }, "The recipe is not the one that wrote this text: this is what it makes of the same logits. Write again, or see Replay."));
   performance.measure("redraw", { start: begun });
   const slid = performance.getEntriesByName("slid").pop();
   if (slid) requestAnimationFrame(() => performance.measure("slider to waterfall", { start: slid.startTime }));
@@ -178,15 +182,15 @@ async function why(root) {
 
 let row = null;
 
-const hovered = (token, made) => {
+const hovered = (question, made) => {
   row = made;
-  asked(token, made);
+  asked(question, made);
 };
 
-const asked = later(120, async (token, made) => {
+const asked = later(120, async (question, made) => {
   if (!made.isConnected || row !== made) return;
   await trying(async () => {
-    const found = await questions.limits({ text: page.text.id, step: page.place + 1, recipe: page.recipe, tokens: [token] });
+    const found = await questions.limits(question);
     if (!found || row !== made) return;
     const said = conditions(found);
     made.title = said;
@@ -252,10 +256,7 @@ async function restore(kept) {
   if (kept.seed) {
     const put = Array.isArray(kept.put) ? kept.put : [];
     await begin();
-    for (const [place, token] of put) {
-      page.place = place;
-      await force(token);
-    }
+    for (const [place, token] of put) await force(page.text, place, token);
   }
   if (kept.wrote) await mine.take(kept.recipe);
   if (kept.colour) {
