@@ -37,6 +37,7 @@ comparison
 api look remarks remarks.form remarks.families remarks.idle remarks.order remarks.steps remarks.lint
 playground playground.texts playground.writing playground.views playground.editor playground.asked playground.guard
 playground.keep playground.app
+notebook.modules notebook.live notebook.recipe_editor notebook.waterfall notebook
 cli cli.errors cli.options cli.output cli.generate cli.explain cli.compare cli.verify cli.replay cli.lint
 cli.recipes cli.models cli.doctor cli.play cli.main __main__
 __init__
