@@ -38,6 +38,7 @@ export function waterfall(root, trace, { force, hovered }) {
     return row;
   });
   const rest = stages.map((stage) => el("td", { class: "number faint" }, stage.rest.kept ? `${stage.rest.kept.toLocaleString("en")}: ${number(stage.rest.mass)}` : "–"));
+  const scrolled = root.querySelector(".wide")?.scrollLeft ?? 0;
   fill(
     root,
     el(
@@ -53,8 +54,9 @@ export function waterfall(root, trace, { force, hovered }) {
       ),
     ),
     ruler(trace),
-    el("p", { class: "limits", id: "limits" }, "Hover a token, or reach its button, for the settings at which it enters or leaves."),
+    el("p", { class: "limits", id: "limits" }, "Point at a token, or reach its button, for the settings at which it enters or leaves."),
   );
+  root.querySelector(".wide").scrollLeft = scrolled; // whoever moves a slider goes on looking at the same column
 }
 
 function bar(p) {
