@@ -18,7 +18,7 @@ from logitherm.rules import Tempering
 from logitherm.sampler import Sampler
 from logitherm.show.comparison import compared
 from logitherm.show.shown import Drawn, Printed
-from logitherm.state import State
+from logitherm.state import Memory, State
 from logitherm.trace import Contender, summarise
 
 if TYPE_CHECKING:
@@ -139,17 +139,20 @@ def compare(
     name: Name = lambda token: None,
     prompt: str | None = None,
     varied: str | None = None,
+    memories: Mapping[str, Memory] | None = None,
 ) -> Comparison:
     """What each sampler makes of one row of logits; labels stand for the samplers.
 
     logits: (1, vocabulary). state: the row's, from any sampler's start; its history, seed and position count.
     top:    how many leading tokens to list, by raw probability.
+    memories: what each sampler's rules remember of the row; None is what they know before its first token.
     Raises LogitsError as `Sampler.step` does.
     """
     raw = float64(logits)
     finals, under = [], []
     for label, sampler in samplers.items():
-        found, final = _under(label, sampler, raw, state, name)
+        memory = sampler.start([[]], [0], state.row.tolist()).memory if memories is None else memories[label]
+        found, final = _under(label, sampler, raw, replace(state, memory=memory), name)
         under.append(found)
         finals.append(final)
     before = numpy(log_softmax(raw))[0]
@@ -183,9 +186,8 @@ def with_texts(comparison: Comparison, texts: Sequence[Sequence[Generation]]) ->
     )
 
 
-def _under(label: str, sampler: Sampler, raw: Array, state: State, name: Name) -> tuple[Under, np.ndarray]:
+def _under(label: str, sampler: Sampler, raw: Array, before: State, name: Name) -> tuple[Under, np.ndarray]:
     """One recipe on the logits, and its final log-probabilities."""
-    before = replace(state, memory=sampler.start([[]], [0], state.row.tolist()).memory)
     step = sampler.step(raw, before)
     (summary,) = summarise(sampler, step, before)
     drawn = int(step.tokens[0])

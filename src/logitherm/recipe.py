@@ -40,9 +40,10 @@ ORDERS: dict[str, tuple[Callable[[Any], Rule], ...]] = {
 0.33 (v1/sample/sampler.py), llama.cpp as in llama-cpp-python 0.3.36 (common/common.h)."""
 
 
-def parse(text: str) -> Sampler:
+def parse(text: str, plugins: bool = True) -> Sampler:
     """A sampler from recipe text: `parse("temperature(0.7) | top_p(0.9)")`.
 
+    plugins: whether rules of other packages count, which naming one imports; without, as if there were none.
     Raises RecipeError for an unknown rule or parameter (with the nearest name), a wrong value, or no recipe at all.
     """
     if not isinstance(text, str):
@@ -54,7 +55,7 @@ def parse(text: str) -> Sampler:
     found = list(pieces(text))
     if len(found) > MOST_RULES:
         raise RecipeError(f"a recipe must have 1 to {MOST_RULES} rules; got {len(found)}")
-    return Sampler(*map(_read_rule, found))
+    return Sampler(*(_read_rule(piece, plugins) for piece in found))
 
 
 def from_params(
@@ -183,7 +184,7 @@ def pieces(text: str, separator: str = "|") -> Iterator[str]:
     yield text[start:]
 
 
-def _read_rule(piece: str) -> Rule:
+def _read_rule(piece: str, plugins: bool) -> Rule:
     if not piece.strip():
         raise RecipeError("there is no rule between two bars, or before or after one")
     shown = piece.strip() if len(piece) < 60 else piece.strip()[:57] + "…"
@@ -196,7 +197,7 @@ def _read_rule(piece: str) -> Rule:
             raise RecipeError(
                 f"{call.id!r} is a preset, which stands alone and is read by load_recipe and -r; write its rules"
             )
-        _find(call.id)
+        _find(call.id, plugins)
         raise RecipeError(f"{call.id} needs parentheses: {call.id}(…)")
     if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or None in [k.arg for k in call.keywords]:
         raise RecipeError(f"cannot read {shown!r}; a rule is written name(value, name=value)")
@@ -209,7 +210,7 @@ def _read_rule(piece: str) -> Rule:
         raise RecipeError(
             f"cannot read a value in {shown!r}; values are numbers, inf, strings and lists of them"
         ) from None
-    return _build(call.func.id, positional, named)
+    return _build(call.func.id, positional, named, plugins)
 
 
 class _Infinity(ast.NodeTransformer):
@@ -225,8 +226,8 @@ def _literal(node: ast.expr) -> Any:
     return ast.literal_eval(_Infinity().visit(node))
 
 
-def _build(name: str, positional: Sequence[Any], named: Iterable[tuple[str, Any]]) -> Rule:
-    kind = _find(name)
+def _build(name: str, positional: Sequence[Any], named: Iterable[tuple[str, Any]], plugins: bool = True) -> Rule:
+    kind = _find(name, plugins)
     known = {f.name: f for f in fields(kind)}
     if len(positional) > len(known):
         raise RecipeError(f"{name} takes at most {len(known)} values; got {len(positional)}")
@@ -243,16 +244,18 @@ def _build(name: str, positional: Sequence[Any], named: Iterable[tuple[str, Any]
     return kind(**values)
 
 
-def _find(name: str) -> type[Rule]:
+def _find(name: str, plugins: bool) -> type[Rule]:
     """The rule of that name: a built-in one first, then one that an installed package lists."""
     if name in REGISTRY:
         return REGISTRY[name]
-    for point in entry_points(group=PLUGINS, name=name):
+    for point in entry_points(group=PLUGINS, name=name) if plugins else ():
         kind = point.load()
         if not (isinstance(kind, type) and issubclass(kind, Rule) and kind.name == name):
             raise RecipeError(f"the plug-in {point.value} must be a Rule with name={name!r}")
         return kind
-    raise RecipeError(f"unknown rule {name!r}{_nearest(name, REGISTRY) or '; `logitherm recipes` lists the rules'}")
+    raise RecipeError(
+        f"unknown rule {name[:60]!r}{_nearest(name, REGISTRY) or '; `logitherm recipes` lists the rules'}"
+    )
 
 
 def _nearest(name: str, known: Any) -> str:

@@ -104,8 +104,11 @@ def test_rules_are_dragged_switched_off_and_removed_by_mouse_and_keys(tab):
     tab.uncheck("[aria-label='temperature is on']")
     expect(tab.locator("[aria-label='the recipe as text']")).to_have_value("top_p(0.95)")
     tab.select_option("[aria-label='Add a rule']", "top_k")
-    expect(tab.locator("#recipe .card")).to_have_count(2)
+    expect(tab.locator("#recipe .card")).to_have_count(3)  # the one that is off stays
+    expect(tab.locator("[aria-label='the recipe as text']")).to_have_value("top_p(0.95) | top_k(1)")
     tab.click("[aria-label='Remove top_k']")
+    tab.check("[aria-label='temperature is on']")
+    expect(tab.locator("[aria-label='the recipe as text']")).to_have_value("temperature(0.8) | top_p(0.95)")
     tab.fill("[aria-label='the recipe as text']", "min_p(0.1) | temprature(2)")
     expect(tab.locator("#recipe .trouble")).to_have_text("unknown rule 'temprature'; did you mean 'temperature'?")
     tab.fill("[aria-label='the recipe as text']", "top_k(20) | top_k(50)")
@@ -225,7 +228,7 @@ def test_stop_in_the_middle(tab):
     tab.click("#go")
     tab.wait_for_selector(".token >> nth=5")
     tab.click("#stop")
-    expect(tab.locator(".end")).to_have_text(" ⏹ stopped")
+    expect(tab.locator(".end")).to_have_text(" ■ stopped")
     assert 5 < len(words(tab)) < 400
     count = len(words(tab))
     tab.wait_for_timeout(300)

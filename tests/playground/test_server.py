@@ -17,7 +17,7 @@ from logitherm.errors import LogithermError
 from logitherm.models import load_model
 from logitherm.playground import editor, views, writing
 from logitherm.playground.asked import LARGEST
-from logitherm.playground.texts import Gone, Texts
+from logitherm.playground.texts import TOLD, Gone, Texts
 from logitherm.rules import REGISTRY
 from tests.playground import soak
 from tests.playground.conftest import serving
@@ -98,7 +98,6 @@ def test_a_token_that_the_recipe_removed_can_be_put_all_the_same(server):
         ("compare", {"step": 2, "recipes": ["top_k(1)", "temperature(2)"]}),
         ("strip", {"step": 2, "temperatures": [0.1, 10]}),
         ("replay", {"recipe": "top_k(1)"}),
-        ("text", {}),
     ):
         assert ask(server, f"/api/{path}", {"text": name, **given})[0] == 200, path
     assert ask(server, f"/api/save/html/{name}")[0] == 200
@@ -198,7 +197,21 @@ def test_eight_write_at_once_beside_slow_and_broken_ones(server):
         thread.join(120)
     for connection in slow:
         connection.close()
-    assert found == alone
+    assert found.keys() == alone.keys()
+    for seed, events in alone.items():  # in this machine's float32 logits, which may differ in the last digits
+        assert len(found[seed]) == len(events)
+        for here, there in zip(found[seed], events, strict=True):
+            assert said(here) == said(there)
+            assert measured(here) == pytest.approx(measured(there), rel=1e-3)
+
+
+def said(event):
+    """Of a token what must be the same; of the last event all."""
+    return {name: event["token"][name] for name in ("id", "shown", "kept", "place")} if "token" in event else event
+
+
+def measured(event):
+    return [event["token"][name] for name in ("raw_p", "final_p", "raw_entropy")] if "token" in event else []
 
 
 def test_nothing_grows_and_nothing_breaks_under_bad_treatment():
@@ -212,13 +225,14 @@ def test_nothing_grows_and_nothing_breaks_under_bad_treatment():
 
 def test_logits_are_let_go_when_there_is_no_room():
     model = load_model(None)
-    texts = Texts(cap=40 * 4 * model.vocabulary.size)
+    texts = Texts(cap=40 * (4 * model.vocabulary.size + TOLD))
     old, new = (writing.begin(texts, model, PROMPT, lt.parse("top_p(0.9)"), seed) for seed in (1, 2))
     for text in (old, new):
         assert sum("token" in event for event in writing.write(texts, model, text, 30, [])) == 30
     assert texts.held() <= texts.cap
-    with pytest.raises(Gone, match="let go"):
-        views.step(model, old, 0, None, 5)
+    with pytest.raises(Gone, match="make room"):
+        texts.find(old.id)
+    assert texts.find(new.id) is new
     assert views.step(model, new, 0, None, 5)["drawn"] == new.tokens[0]
     with pytest.raises(Gone):
         texts.find("nobody")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,12 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from logitherm.errors import LogithermError, LogitsError, RecipeError
+from logitherm.generation.prompts import read_prompt
 from logitherm.model import Model
 from logitherm.playground import editor, keep, views, writing
 from logitherm.playground.asked import Asked, TooLarge
@@ -33,6 +35,10 @@ MOST_WRITERS = 32
 
 TOP = 24
 """Leading tokens of a step, unless the page asks for more."""
+
+FAULT = "this is a fault of the program, not yours ({0!r}); the window in which it runs says more"
+
+LOG = logging.getLogger("uvicorn.error")
 
 Answer = Callable[[Asked], Any]
 
@@ -59,7 +65,6 @@ class Playground:
             "compare": self.compare,
             "strip": self.strip,
             "replay": self.replay,
-            "text": self.text,
         }
         return Starlette(
             routes=[
@@ -69,16 +74,18 @@ class Playground:
                 Route("/api/save/{kind}/{text}", self.save),
                 *(Route(f"/api/{name}", _answer(ask), methods=["POST"]) for name, ask in questions.items()),
                 Mount("/static", StaticFiles(directory=STATIC)),
-            ]
+            ],
+            exception_handlers={Exception: _failed},
         )
 
     async def about(self, request: Request) -> Response:
         """What the page needs to know before anything is asked."""
         model = self._model
-        return JSONResponse(
+        return _json(
             {
                 "version": __version__,
                 "model": model.name,
+                "chat": await run_in_threadpool(self._chats),
                 "about": getattr(model, "about", None),
                 "parameters": getattr(model, "parameters", None),
                 "context": model.context,
@@ -87,6 +94,14 @@ class Playground:
                 **editor.offered(),
             }
         )
+
+    def _chats(self) -> bool:
+        """Whether the model can answer a message."""
+        try:
+            with self._texts.turn:
+                return bool(read_prompt(self._model, "Hello", chat=True))
+        except LogithermError:
+            return False
 
     async def write(self, request: Request) -> Response:
         """A text, or a branch of one, token by token: lines of JSON as they come."""
@@ -105,10 +120,10 @@ class Playground:
         name = asked.text("text", "")
         recipe = asked.text("recipe", "")
         if not name:
-            seed = asked.maybe_whole("seed", 0, 2**64 - 1)
-            return writing.begin(self._texts, self._model, asked.text("prompt"), self._sampler(recipe), seed)
+            seed, chat = asked.maybe_whole("seed", 0, 2**64 - 1), asked.flag("chat")
+            return writing.begin(self._texts, self._model, asked.text("prompt"), self._sampler(recipe), seed, chat)
         source = self._texts.find(name)
-        place = asked.whole("step", 1, 1 << 30, len(source.tokens) + 1) - 1
+        place = asked.whole("step", 1, 1 << 30, len(source) + 1) - 1
         token = asked.maybe_whole("token", 0, 1 << 40)
         sampler = self._sampler(recipe) if recipe else None
         if sampler is not None and str(sampler) == source.recipe:
@@ -117,15 +132,15 @@ class Playground:
 
     async def _lines(self, text: Text, most: int, stop: list[str]) -> AsyncIterator[bytes]:
         self._writers += 1
-        events: Iterator[writing.Event] | None = None
         try:
-            yield _line({"text": _told(text)})
-            if most:
-                events = writing.write(self._texts, self._model, text, most, stop)
-                async for event in iterate_in_threadpool(events):
-                    yield _line(event)
+            yield _bytes({"text": _told(text)}) + b"\n"
+            async for event in iterate_in_threadpool(writing.write(self._texts, self._model, text, most, stop)):
+                yield _bytes(event) + b"\n"
         except LogithermError as error:
-            yield _line({"error": str(error)})
+            yield _bytes({"error": _words(error)}) + b"\n"
+        except Exception as error:  # of a model, or of a rule of another package: the page must hear of it
+            LOG.exception("while a text was written")
+            yield _bytes({"error": FAULT.format(error)}) + b"\n"
         finally:
             self._writers -= 1
 
@@ -164,11 +179,6 @@ class Playground:
         sampler = self._sampler(asked.text("recipe"))
         return {"recipe": str(sampler), "tokens": views.replay(self._model, text, sampler)}
 
-    def text(self, asked: Asked) -> Any:
-        """A text that the server holds, as it was told while it was written."""
-        text = self._texts.find(asked.text("text"))
-        return {"text": _told(text), "stop": text.stop}
-
     async def save(self, request: Request) -> Response:
         """A text as a trace file, or as a page that opens offline."""
         try:
@@ -196,13 +206,14 @@ class Playground:
 
     def _place(self, asked: Asked) -> tuple[Text, int]:
         text = self._texts.find(asked.text("text"))
-        return text, asked.whole("step", 1, max(1, len(text.tokens))) - 1
+        return text, asked.whole("step", 1, max(1, len(text))) - 1
 
 
 def _told(text: Text) -> dict[str, Any]:
     return {
         "id": text.id,
         "prompt": text.prompt,
+        "chat": text.chat,
         "recipe": text.recipe,
         "seed": str(text.seed),
         "parent": text.parent,
@@ -216,7 +227,7 @@ def _answer(ask: Answer) -> Callable[[Request], Awaitable[Response]]:
     async def answer(request: Request) -> Response:
         try:
             asked = await Asked.of(request)
-            return JSONResponse(await run_in_threadpool(ask, asked))
+            return _json(await run_in_threadpool(ask, asked))
         except LogithermError as error:
             return _refusal(error)
 
@@ -225,13 +236,28 @@ def _answer(ask: Answer) -> Callable[[Request], Awaitable[Response]]:
 
 def _refusal(error: LogithermError) -> Response:
     if isinstance(error, RecipeError | LogitsError):  # an answer about the recipe, and no fault of the page's
-        return JSONResponse({"wrong": str(error)})
+        return _json({"wrong": _words(error)})
     status = 413 if isinstance(error, TooLarge) else 410 if isinstance(error, Gone) else 400
-    return JSONResponse({"error": str(error)}, status)
+    return _json({"error": _words(error)}, status)
 
 
-def _line(event: writing.Event) -> bytes:
-    return json.dumps(event, ensure_ascii=False, allow_nan=False).encode("utf-8", "backslashreplace") + b"\n"
+def _words(error: LogithermError) -> str:
+    """What an error says; there is only one row, which need not be named."""
+    return error.what if isinstance(error, LogitsError) else str(error)
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    """The answer to a fault of ours, which is logged besides."""
+    return _json({"error": FAULT.format(error)}, 500)
+
+
+def _json(data: Any, status: int = 200) -> Response:
+    return Response(_bytes(data), status, media_type="application/json")
+
+
+def _bytes(data: Any) -> bytes:
+    """One line of JSON. Half of a surrogate pair, which a recipe's words may hold, is spelt out."""
+    return json.dumps(data, ensure_ascii=False, allow_nan=False).encode("utf-8", "backslashreplace")
 
 
 async def _page(request: Request) -> Response:

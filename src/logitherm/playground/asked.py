@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from logitherm.errors import LogithermError
 
@@ -30,10 +30,13 @@ class Asked:
         if int(request.headers.get("content-length") or 0) > LARGEST:
             raise TooLarge(f"a request must have at most {LARGEST:,} bytes")
         body = bytearray()
-        async for part in request.stream():
-            body += part
-            if len(body) > LARGEST:
-                raise TooLarge(f"a request must have at most {LARGEST:,} bytes")
+        try:
+            async for part in request.stream():
+                body += part
+                if len(body) > LARGEST:
+                    raise TooLarge(f"a request must have at most {LARGEST:,} bytes")
+        except ClientDisconnect:
+            raise LogithermError("the request ended in the middle") from None  # which nobody will read
         try:
             data = json.loads(body)
         except (ValueError, RecursionError) as error:
@@ -47,6 +50,13 @@ class Asked:
         value = self._data.get(name, default)
         if not isinstance(value, str):
             raise LogithermError(f"{name} must be text; got {_short(value)}")
+        return value
+
+    def flag(self, name: str) -> bool:
+        """True or false; false if it was not given."""
+        value = self._data.get(name, False)
+        if not isinstance(value, bool):
+            raise LogithermError(f"{name} must be true or false; got {_short(value)}")
         return value
 
     def texts(self, name: str, most: int) -> list[str]:

@@ -9,9 +9,8 @@ from dataclasses import MISSING, Field, fields
 from math import inf
 from typing import Any
 
-from logitherm.errors import RecipeError
 from logitherm.presets import presets
-from logitherm.recipe import parse, pieces
+from logitherm.recipe import parse
 from logitherm.remarks.families import EDITS
 from logitherm.remarks.lint import lint
 from logitherm.rules import REGISTRY, Cutoff, Rule, Tempering
@@ -81,7 +80,7 @@ def offered() -> dict[str, Any]:
 
 
 def _described(rule: type[Rule]) -> dict[str, Any]:
-    about = inspect.getdoc(rule) or ""
+    about, example = inspect.getdoc(rule) or "", rule(**rule.examples[0])
     family = "cutoff" if issubclass(rule, Cutoff) else "temperature" if issubclass(rule, Tempering) else "other"
     return {
         "name": rule.name,
@@ -90,7 +89,8 @@ def _described(rule: type[Rule]) -> dict[str, Any]:
         "summary": about.partition("\n")[0],
         "about": about,
         "neutral": None if rule.neutral is None else _plain(rule.neutral),
-        "example": str(rule(**rule.examples[0])),
+        "example": str(example),
+        "values": _values(example),
         "parameters": [_parameter(rule, f) for f in fields(rule)],
     }
 
@@ -112,6 +112,10 @@ def _parameter(rule: type[Rule], f: Field[Any]) -> dict[str, Any]:
     }
 
 
+def _values(rule: Rule) -> dict[str, Any]:
+    return {f.name: _plain(getattr(rule, f.name)) for f in fields(rule)}
+
+
 def _plain(value: Any) -> Any:
     """What JSON can carry: infinity as the word, tuples as lists."""
     if isinstance(value, Mapping):
@@ -130,27 +134,14 @@ def read(recipe: str, others: bool) -> Sampler:
             not choose what code is imported.
     """
     text = presets()[recipe.strip()].recipe if recipe.strip() in presets() else recipe
-    if not others:
-        for piece in pieces(text):
-            name = piece.partition("(")[0].strip()
-            if name and name not in REGISTRY:
-                raise RecipeError(_unknown(name))
-    return parse(text)
-
-
-def _unknown(name: str) -> str:
-    from difflib import get_close_matches
-
-    near = get_close_matches(name, REGISTRY, n=1)
-    return f"unknown rule {name[:60]!r}" + (f"; did you mean {near[0]!r}?" if near else "")
+    return parse(text, plugins=others)
 
 
 def as_data(sampler: Sampler) -> dict[str, Any]:
     """A recipe as text and as rules with all their parameters, for the editor, with the linter's remarks but notes."""
     rules = []
     for rule in sampler.rules:
-        values = {f.name: _plain(getattr(rule, f.name)) for f in fields(rule)}
-        rules.append({"name": rule.name, "text": str(rule), "values": values})
+        rules.append({"name": rule.name, "text": str(rule), "values": _values(rule)})
     remarks = [
         f"{', '.join(concerned.rule for concerned in remark.rules)}: {remark.what} {remark.advice}"
         for remark in lint(sampler).remarks

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
+from hashlib import sha256
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -25,7 +26,6 @@ HEADERS = {
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
 }
-COOKIE = "logitherm"
 OWN = {"127.0.0.1", "localhost", "::1"}
 """The names of this machine, which no other page can make a browser believe: DNS rebinding brings another."""
 
@@ -41,6 +41,8 @@ class Guard:
         self._app = app
         self._names = names
         self._token = token
+        self._cookie = f"logitherm-{sha256((token or '').encode()).hexdigest()[:8]}"
+        """A name of its own, for a browser sends a cookie to every port of a host: two playgrounds would take turns."""
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
         """Answer, or refuse."""
@@ -52,11 +54,11 @@ class Guard:
         if refused is None and self._token is not None:
             given = parse_qs(scope.get("query_string", b"").decode("latin-1")).get("token", [""])[0]
             if scope["method"] == "GET" and secrets.compare_digest(given.encode(), self._token.encode()):
-                answer = RedirectResponse(scope["path"], 303)
-                answer.set_cookie(COOKIE, self._token, httponly=True, samesite="strict")
+                answer = RedirectResponse("/", 303, HEADERS)
+                answer.set_cookie(self._cookie, self._token, httponly=True, samesite="strict")
                 await answer(scope, receive, send)
                 return
-            if not secrets.compare_digest(_cookie(headers).encode(), self._token.encode()):
+            if not secrets.compare_digest(_cookie(headers, self._cookie).encode(), self._token.encode()):
                 refused = "open the address with its token, as the terminal shows it"
         if refused is not None:
             await JSONResponse({"error": refused}, 403, HEADERS)(scope, receive, send)
@@ -75,7 +77,7 @@ class Guard:
         if self._names is not None and host not in self._names:
             return "this server answers to its own name only"
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != headers.get("host"):
+        if origin is not None and origin.partition("://")[2] != headers.get("host"):
             return "another page may not ask this server"
         return None
 
@@ -87,9 +89,9 @@ def _name(url: str) -> str | None:
         return None
 
 
-def _cookie(headers: dict[str, str]) -> str:
+def _cookie(headers: dict[str, str], name: str) -> str:
     try:
-        found = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+        found = SimpleCookie(headers.get("cookie", "")).get(name)
     except CookieError:
         return ""
     return found.value if found else ""

@@ -27,25 +27,10 @@ MOST_LISTED = 512
 Data = dict[str, Any]
 
 
-def under(model: Model, text: Text, sampler: Sampler | None) -> tuple[Sampler, list[State]]:
-    """A recipe, bound, and the states before each token as its rules would have seen them; None: the text's own."""
-    if sampler is None:
-        return text.sampler, text.states
-    bound = sampler.bind(model.vocabulary)
-    states = [bound.start([text.ids], text.seed)]
-    if all(memory is None for memory in states[0].memory):  # nothing to learn: the tokens alone count
-        for token in text.tokens:
-            states.append(states[-1].push(np.array([token])))
-        return bound, states
-    for place, token in enumerate(text.tokens):
-        states.append(bound.observe(text.step(place)[0], states[-1], [token]).state)
-    return bound, states
-
-
 def step(model: Model, text: Text, place: int, sampler: Sampler | None, top: int) -> Data:
     """The trace of the step that drew a token, and what is not listed."""
     row, _ = text.step(place)
-    bound, states = under(model, text, sampler)
+    bound, states = text.under(sampler, model.vocabulary, place)
     told = waterfall(bound, row, states[place], top, _names(model))
     return {**told, "drawn": text.tokens[place], "forced": place in text.forced}
 
@@ -65,7 +50,7 @@ def waterfall(sampler: Sampler, row: Array, state: State, top: int, name: Name) 
 def limits(model: Model, text: Text, place: int, sampler: Sampler | None, tokens: Sequence[int]) -> list[Data]:
     """The settings at which some tokens enter or leave."""
     row, _ = text.step(place)
-    bound, states = under(model, text, sampler)
+    bound, states = text.under(sampler, model.vocabulary, place)
     return crossings(bound, row, states[place], tokens, _names(model))
 
 
@@ -79,19 +64,26 @@ def crossings(sampler: Sampler, row: Array, state: State, tokens: Sequence[int],
 def compare(model: Model, text: Text, place: int, samplers: Mapping[str, Sampler], top: int) -> Data:
     """Recipes on the logits of one step; and from which token on each would write another text with this seed."""
     row, state = text.step(place)
-    bound = {name: sampler.bind(model.vocabulary) for name, sampler in samplers.items()}
-    start = State(state.history, state.prompt, state.seed, state.row)
-    found = comparison.compare(bound, row, start, top, _names(model), text.prompt).to_dict()
-    found["parts"] = [parts(model, text, sampler) for sampler in samplers.values()]
+    places = len(text)  # it may grow meanwhile
+    told = {name: text.under(sampler, model.vocabulary, places) for name, sampler in samplers.items()}
+    found = comparison.compare(
+        {name: bound for name, (bound, _) in told.items()},
+        row,
+        state,
+        top,
+        _names(model),
+        text.prompt,
+        memories={name: states[place].memory for name, (_, states) in told.items()},
+    ).to_dict()
+    found["parts"] = [_parts(text, bound, states, places) for bound, states in told.values()]
     return found
 
 
-def parts(model: Model, text: Text, sampler: Sampler) -> int | None:
+def _parts(text: Text, bound: Sampler, states: Sequence[State], places: int) -> int | None:
     """The first place at which a recipe draws another token than the text has; None if there is none."""
-    bound, states = under(model, text, sampler)
-    for place, token in enumerate(text.tokens):
+    for place in range(places):
         try:
-            if int(bound.step(text.step(place)[0], states[place]).tokens[0]) != token:
+            if int(bound.step(text.step(place)[0], states[place]).tokens[0]) != text.tokens[place]:
                 return place
         except LogitsError:
             return place
@@ -112,8 +104,9 @@ def strip(model: Model, text: Text, place: int, temperatures: Sequence[float], t
 
 def replay(model: Model, text: Text, sampler: Sampler) -> list[Data]:
     """What a recipe would have made of each token, the tokens before it being as they are."""
-    bound, states = under(model, text, sampler)
-    return [_replayed(model, bound, text, place, states[place]) for place in range(len(text.tokens))]
+    places = len(text)  # it may grow meanwhile
+    bound, states = text.under(sampler, model.vocabulary, places)
+    return [_replayed(model, bound, text, place, states[place]) for place in range(places)]
 
 
 def _replayed(model: Model, bound: Sampler, text: Text, place: int, state: State) -> Data:

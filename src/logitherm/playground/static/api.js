@@ -1,7 +1,12 @@
 // Questions to the server. All answers come from the Python sampler; the page computes no probability.
 
-/** What the server did not like, in its own words. */
-export class Refused extends Error {}
+/** What the server did not like, in its own words. `recipe`: whether it is the recipe. */
+export class Refused extends Error {
+  constructor(words, recipe = false) {
+    super(words);
+    this.recipe = recipe;
+  }
+}
 
 const GONE = "the server does not answer; is `logitherm play` still running?";
 
@@ -18,35 +23,67 @@ async function asked(name, data, signal) {
     if (error.name === "AbortError") throw error;
     throw new Refused(GONE);
   }
-  if (response.ok) return response;
-  let said;
-  try {
-    said = (await response.json()).error;
-  } catch {
-    said = `the server answered ${response.status}`;
-  }
-  throw new Refused(said);
+  return allowed(response);
 }
 
 /** One question, one answer. */
 export async function ask(name, data, signal) {
-  const answer = await (await asked(name, data, signal)).json();
-  if (answer.wrong) throw new Refused(answer.wrong);
+  const answer = await read(await asked(name, data, signal));
+  if (answer.wrong) throw new Refused(answer.wrong, true);
   return answer;
 }
 
 /** What the page needs to know first. */
 export async function about() {
+  return read(await got("/api/about"));
+}
+
+/** A text as a file. */
+export async function save(kind, text) {
+  const response = await got(`/api/save/${kind}/${encodeURIComponent(text)}`);
+  if (json(response)) throw new Refused((await read(response)).wrong, true);
+  const address = URL.createObjectURL(await response.blob());
+  const link = document.createElement("a");
+  Object.assign(link, { href: address, download: `text.${kind}` });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(address), 10_000); // the browser has read it by then
+}
+
+/** What an answer says, if the server lived to end it. */
+async function read(response) {
   try {
-    return await (await fetch("/api/about")).json();
-  } catch {
+    return await response.json();
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
     throw new Refused(GONE);
   }
 }
 
+function json(response) {
+  return (response.headers.get("content-type") ?? "").startsWith("application/json");
+}
+
+async function got(path) {
+  let response;
+  try {
+    response = await fetch(path);
+  } catch {
+    throw new Refused(GONE);
+  }
+  return allowed(response);
+}
+
+/** An answer, if it is one. */
+async function allowed(response) {
+  if (response.ok) return response;
+  throw new Refused((json(response) && (await read(response)).error) || `the server answered ${response.status}`);
+}
+
 /** Write: `each` gets every event as it comes. Refused if the server ends in the middle. */
 export async function write(data, each, signal) {
-  const reader = (await asked("write", data, signal)).body.getReader();
+  const response = await asked("write", data, signal);
+  if (json(response)) throw new Refused((await read(response)).wrong, true);
+  const reader = response.body.getReader();
   const decoder = new TextDecoder();
   let rest = "";
   let ended = false;
@@ -64,16 +101,12 @@ export async function write(data, each, signal) {
     rest = lines.pop();
     for (const line of lines) {
       const event = JSON.parse(line);
-      if (event.wrong) throw new Refused(event.wrong);
       ended ||= "done" in event || "error" in event;
       each(event);
     }
-    if (done) {
-      if (rest) throw new Refused(JSON.parse(rest).wrong);
-      break;
-    }
+    if (done) break;
   }
-  if (!ended && data.max_new_tokens !== 0) throw new Refused(`${GONE} It ended in the middle of the text.`);
+  if (!ended) throw new Refused(`${GONE} It ended in the middle of the text.`);
 }
 
 /** The latest question of a kind counts; those before it are given up. */

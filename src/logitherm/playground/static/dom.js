@@ -69,7 +69,8 @@ export function later(wait, work) {
 /** Arrow keys go through the elements of a group; only the chosen one is reached by Tab. */
 export function roving(parent, selector, choose) {
   parent.addEventListener("keydown", (event) => {
-    const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+    const right = getComputedStyle(parent).direction === "rtl" ? -1 : 1;
+    const step = { ArrowRight: right, ArrowDown: 1, ArrowLeft: -right, ArrowUp: -1 }[event.key];
     const all = [...parent.querySelectorAll(selector)];
     const here = all.indexOf(document.activeElement);
     const next = event.key === "Home" ? 0 : event.key === "End" ? all.length - 1 : step ? here + step : -1;

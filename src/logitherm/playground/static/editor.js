@@ -3,6 +3,7 @@
 import { Refused } from "./api.js";
 import { el, fill, later } from "./dom.js";
 
+const PLAIN = "temperature(1.0)"; // what no rule at all is
 const FAMILIES = { temperature: "Temperatures", cutoff: "Cutoffs", other: "Others" };
 
 /** An editor in an element. `ask("recipe", {recipe})` reads a text; `changed` is told the recipe's whenever it changes. */
@@ -10,6 +11,7 @@ export function editor(root, about, name, ask, changed) {
   const rules = Object.fromEntries(about.rules.map((rule) => [rule.name, rule]));
   let cards = []; // {name, values, on}
   let version = 0;
+  let unread = false; // whether something was typed that the cards do not say
 
   const text = el("textarea", { rows: 2, spellcheck: false, "aria-label": `${name} as text`, dir: "ltr", class: "code" });
   const trouble = el("p", { class: "trouble", role: "alert" });
@@ -27,30 +29,50 @@ export function editor(root, about, name, ask, changed) {
   presets.addEventListener("change", () => presets.value && take(presets.value).then(() => (presets.value = "")));
   adding.addEventListener("change", () => {
     const rule = rules[adding.value];
-    const all = rule && (rule.first ? [rule.example, written()] : [written(), rule.example]);
-    if (all) take(all.filter(Boolean).join(" | "));
     adding.value = "";
+    cards.splice(rule.first ? 0 : cards.length, 0, { name: rule.name, values: structuredClone(rule.values), on: true });
+    draw();
+    tell();
   });
   const reading = later(250, () => take(text.value, true));
   text.addEventListener("input", () => {
     version += 1; // what is on its way must not write over what is being typed
+    unread = true;
     reading();
   });
 
-  /** Read a recipe's text on the server; what it says of it replaces the cards. */
+  /** Read a recipe's text on the server; what it says of it replaces the cards. Whether it could be read. */
   async function take(recipe, typed = false) {
     const own = ++version;
     try {
       const read = await ask("recipe", { recipe });
-      if (own !== version) return;
+      if (own !== version) return false;
       cards = read.rules.map(({ name, values }) => ({ name, values, on: true }));
+      unread = false;
       said("", read.remarks);
       draw();
       if (!typed) text.value = read.recipe;
       changed(read.recipe);
+      return true;
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
-      if (own === version) said(error.message);
+      if (own !== version) return false;
+      unread = true;
+      text.value = recipe; // to be mended there
+      said(error.message);
+      return false;
+    }
+  }
+
+  /** The recipe that the editor shows, read by the server just now; null if it cannot be read, which then stands there. */
+  async function settled() {
+    const recipe = unread ? text.value : written() || PLAIN;
+    try {
+      return (await ask("recipe", { recipe })).recipe;
+    } catch (error) {
+      if (!error.recipe) throw error;
+      said(error.message);
+      return null;
     }
   }
 
@@ -60,9 +82,10 @@ export function editor(root, about, name, ask, changed) {
     if (own !== version) return;
     const recipe = written();
     text.value = recipe;
+    unread = false;
     if (!recipe) {
       said("");
-      return changed("temperature(1.0)");
+      return changed(PLAIN);
     }
     changed(recipe);
     try {
@@ -89,7 +112,7 @@ export function editor(root, about, name, ask, changed) {
   function ruleText(card) {
     const rule = rules[card.name];
     const given = rule.parameters.filter((p, i) => i === 0 || !same(card.values[p.name], p.default));
-    return `${card.name}(${given.map((p) => `${p.name}=${literal(card.values[p.name])}`).join(", ")})`;
+    return `${card.name}(${given.map((p) => `${p.name}=${literal(card.values[p.name], p)}`).join(", ")})`;
   }
 
   function move(from, to) {
@@ -152,9 +175,11 @@ export function editor(root, about, name, ask, changed) {
       const select = el("select", { "aria-label": label, onchange: () => set(select.value) }, p.options.map((o) => el("option", { value: o, selected: o === value }, o)));
       return el("label", { class: "parameter", title: p.tip }, el("span", {}, p.name), select);
     }
-    const own = el("input", { type: "text", inputmode: "decimal", class: "value", value: shown(value), "aria-label": `${label}, ${p.unit ?? ""}`, size: 8 });
+    const named = { class: "value", "aria-label": p.unit ? `${label}, ${p.unit}` : label };
+    const own = p.kind === "text" ? el("textarea", { ...named, rows: 2, dir: "auto" }) : el("input", { ...named, type: "text", size: 8 });
+    own.value = shown(value, p);
     own.addEventListener("change", () => {
-      set(p.kind === "text" ? own.value : read(own.value));
+      set(read(own.value, p));
       if (slide) slide.value = own.value;
     });
     const [low, high, step] = p.slider ?? [];
@@ -176,11 +201,13 @@ export function editor(root, about, name, ask, changed) {
   function drag(event, item, place) {
     if (event.button) return;
     event.preventDefault();
+    const finger = event.pointerId;
     const others = [...list.children];
     const begin = event.clientY;
     let to = place;
     item.classList.add("dragged");
     const follow = (now) => {
+      if (now.pointerId !== finger) return;
       item.style.transform = `translateY(${now.clientY - begin}px)`;
       to = others.reduce((found, other, i) => {
         const box = other.getBoundingClientRect();
@@ -189,6 +216,7 @@ export function editor(root, about, name, ask, changed) {
       }, place);
     };
     const end = (now) => {
+      if (now.pointerId !== finger) return;
       removeEventListener("pointermove", follow);
       removeEventListener("pointerup", end);
       removeEventListener("pointercancel", end);
@@ -201,7 +229,7 @@ export function editor(root, about, name, ask, changed) {
     addEventListener("pointercancel", end);
   }
 
-  return { take, get recipe() { return written() || "temperature(1.0)"; } };
+  return { take, settled, get recipe() { return written() || PLAIN; } };
 }
 
 function same(a, b) {
@@ -209,22 +237,31 @@ function same(a, b) {
 }
 
 /** A value as recipe text. */
-function literal(value) {
-  if (Array.isArray(value)) return `[${value.map(literal).join(", ")}]`;
+function literal(value, p) {
   if (value === null) return "None";
-  if (value === "inf" || value === "-inf") return value;
-  if (typeof value === "string" && /^[a-z_]+\(.*\)$/.test(value)) return value; // a schedule
-  return typeof value === "string" ? JSON.stringify(value) : String(value);
+  if (Array.isArray(value)) return `[${value.map((one) => literal(one, p)).join(", ")}]`;
+  if (typeof value !== "string") return String(value);
+  if (/^-?inf$/.test(value) && p.kind !== "text" && p.unit !== WORDS) return value;
+  if (p.kind === "number" && /^[a-z_]+\(.*\)$/.test(value)) return value; // a schedule
+  return JSON.stringify(value);
 }
 
-function shown(value) {
-  return Array.isArray(value) ? JSON.stringify(value) : value === null ? "" : String(value);
+const WORDS = "texts or token ids";
+
+function shown(value, p) {
+  if (value === null) return "";
+  return p.kind === "text" || typeof value === "string" ? value : Array.isArray(value) ? JSON.stringify(value) : String(value);
 }
 
-function read(text) {
+/** What was typed into a field: a number also as people write it (.5), and as it is if it is none, for the server to say so. */
+function read(text, p) {
+  if (p.kind === "text") return text;
+  const typed = text.trim();
+  if (typed === "") return null;
+  if (p.kind === "number" && Number.isFinite(Number(typed))) return Number(typed);
   try {
-    return JSON.parse(text);
+    return JSON.parse(typed);
   } catch {
-    return text.trim() === "" ? null : text.trim();
+    return typed;
   }
 }

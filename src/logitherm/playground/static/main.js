@@ -1,8 +1,9 @@
 // The page: one text, a chosen token, and views of both. It draws; the server computes.
 
-import { about as asking, ask, latest, Refused, write } from "./api.js";
+import { about as asking, latest, Refused, save, write } from "./api.js";
+import { branches, trimmed } from "./branches.js";
 import { comparison } from "./compare.js";
-import { el, fill, later, roving, visible } from "./dom.js";
+import { el, fill, later, roving } from "./dom.js";
 import { editor } from "./editor.js";
 import { replayed } from "./replay.js";
 import * as share from "./share.js";
@@ -12,133 +13,148 @@ import { hint, waterfall } from "./waterfall.js";
 
 const $ = (id) => document.getElementById(id);
 const WHY = {
-  eos: "⏹ the model ended it", stop_string: "⏹ a stop string", context: "⏹ the context is full", length: "… as many tokens as asked for",
-  stopped: "⏹ stopped", error: "⏹ nothing could be drawn", lost: "⏹ the server went away",
+  eos: "■ the model ended it", stop_string: "■ a stop string", context: "■ the context is full", length: "… as many tokens as asked for",
+  stopped: "■ stopped", error: "■ it could not go on", lost: "■ the server went away",
 };
+const LAST = ["eos", "context"]; // after which a text cannot go on
 const TABS = [["why", "Why this token"], ["compare", "Compare"], ["replay", "Replay"], ["strip", "Temperatures"]];
-
-const MIXED = "the link is copied; several recipes wrote this text, and it holds the last, so the text will be another";
 
 const page = { text: null, place: -1, tab: "why", recipe: "", other: "", writing: null, texts: new Map() };
 const views = Object.fromEntries(TABS.map(([name]) => [name, el("div", { class: `view ${name}` })]));
 const questions = Object.fromEntries(["step", "limits", "compare", "strip", "replay"].map((name) => [name, latest(name)]));
 let view, mine, other;
+let complained = false; // whether the notice is about a view that could not be drawn
 
 function notice(text, bad = true) {
+  complained = false;
   $("notice").textContent = text;
   $("notice").className = text ? (bad ? "trouble" : "told") : "";
 }
 
-/** Run something that asks the server; what it refuses is said on the page. */
+/** Run something that asks the server; what it refuses is said on the page. Whether it was done. */
 async function trying(work) {
   try {
-    return await work();
+    await work();
+    return true;
   } catch (error) {
-    if (error.name === "AbortError") return undefined;
     if (!(error instanceof Refused)) throw error;
     notice(error.message);
-    return undefined;
+    return false;
   }
 }
 
 // ---------------------------------------------------------------- writing
 
-function start(text) {
-  page.text = { ...text, stop: null };
-  page.texts.set(text.id, page.text);
-  view.start(text.prompt, text.tokens);
+/** A text that the server has begun. */
+function begun(told, request) {
+  const text = { ...told, stop: null, from: page.texts.get(told.parent) ?? null, token: request.token ?? null };
+  trimmed(page.texts).set(text.id, text);
+  front(text);
+  if (text.token !== null) choose(text.shared);
+  return text;
+}
+
+/** Put a text into the page. */
+function front(text) {
+  page.text = text;
   page.place = -1;
+  view.start(text.prompt, text.tokens);
+  view.ended(text.stop ? WHY[text.stop] : "");
   offerColours();
   drawBranches();
-  for (const kind of ["trace", "html"]) {
-    $(`save-${kind}`).href = `/api/save/${kind}/${text.id}`;
-    $(`save-${kind}`).removeAttribute("aria-disabled");
-  }
+  for (const kind of ["trace", "html"]) $(`save-${kind}`).disabled = false;
+}
+
+let turn = 0;
+let running = Promise.resolve();
+
+/** Do something with nothing being written: what is, is stopped. Of several that wait, the last is done. */
+function alone(work) {
+  const own = ++turn;
+  page.writing?.abort();
+  running = running.catch(() => {}).then(() => (own === turn ? work() : undefined));
+  return running;
 }
 
 async function run(request) {
-  if (page.writing) return;
   page.writing = new AbortController();
-  $("go").disabled = true;
-  $("stop").disabled = false;
+  buttons();
   notice("");
-  let stop = null;
+  let text = null;
+  let stop = "lost";
   try {
     await write(request, (event) => {
-      if (event.text) start(event.text);
+      if (event.text) text = begun(event.text, request);
       else if (event.token) {
-        page.text.tokens.push(event.token);
+        text.tokens.push(event.token);
         view.add(event.token);
         if (page.place < 0) choose(event.token.place);
-      } else if (event.done) stop = event.done;
-      else if (event.error) {
-        stop = "error";
-        notice(event.error);
+      } else {
+        stop = event.done ?? "error";
+        if (event.error) notice(event.error);
       }
     }, page.writing.signal);
   } catch (error) {
     if (error.name === "AbortError") stop = "stopped";
-    else if (error instanceof Refused) {
-      stop = page.text ? "lost" : null;
-      notice(error.message);
-    } else throw error;
+    else if (error instanceof Refused) notice(error.message);
+    else throw error;
   } finally {
     page.writing = null;
-    $("go").disabled = false;
-    $("stop").disabled = true;
-    if (stop && page.text) {
-      page.text.stop = stop;
+    if (text) {
+      text.stop = stop;
       view.ended(WHY[stop] ?? stop);
       drawBranches();
+      if (page.place < 0 && text.tokens.length) choose(text.tokens.length - 1);
+      else redraw();
     }
-    if (page.text && page.place < 0 && page.text.tokens.length) choose(0);
-    else redraw();
+    buttons();
   }
+}
+
+function buttons() {
+  $("go").disabled = Boolean(page.writing);
+  $("stop").disabled = !page.writing;
+  $("more").disabled = Boolean(page.writing) || !page.text || LAST.includes(page.text.stop);
 }
 
 function most() {
   return Math.max(1, Math.min(1000, Math.round(Number($("most").value)) || 60));
 }
 
-function begin() {
-  const seed = $("seed").value.trim();
-  if (seed && !/^\d{1,20}$/.test(seed)) return notice("seed must be a whole number, or empty for a fresh one");
-  return run({ prompt: $("prompt").value, recipe: page.recipe, seed: seed || null, max_new_tokens: most() });
+/** Write with the recipe as it stands, if the server can read it. */
+function writing(request) {
+  return alone(() =>
+    trying(async () => {
+      const recipe = await mine.settled();
+      if (recipe === null) notice("the recipe cannot be read, so nothing is written: see what is said under it");
+      else await run({ ...request, recipe });
+    }),
+  );
 }
 
-/** The same text up to a place, this token there, and on from it. */
-function force(text, place, token) {
-  const left = Math.max(0, most() - place - 1);
-  return run({ text: text.id, step: place + 1, token, recipe: page.recipe, max_new_tokens: left });
+function begin(count = most()) {
+  const seed = $("seed").value.trim();
+  if (seed && !/^\d{1,20}$/.test(seed)) return notice("seed must be a whole number, or empty for a fresh one");
+  return writing({ prompt: $("prompt").value, chat: $("chat").checked, seed: seed || null, max_new_tokens: Math.min(1000, count) });
+}
+
+/** The same text up to a place, there this token, or null for whatever is drawn, and so many more. */
+function branch(text, place, token, more) {
+  return writing({ text: text.id, step: place + 1, token, max_new_tokens: Math.max(0, Math.min(1000, more)) });
 }
 
 function drawBranches() {
-  const all = [...page.texts.values()];
-  if (all.length < 2) return fill($("branches"));
-  const children = (parent) => all.filter((t) => (t.parent && page.texts.has(t.parent) ? t.parent : null) === parent);
-  const branch = (text) => {
-    const own = text.tokens.slice(text.shared, text.shared + 4).map((t) => t.shown || t.label).join("");
-    const words = text.parent ? `from token ${text.shared + 1}: ${visible(own)}` : `${visible(text.prompt.slice(-24))} seed ${text.seed}`;
-    const below = children(text.id);
-    return el("li", {}, el("button", { type: "button", class: "small branch", "aria-current": text.id === page.text?.id ? "true" : null, onclick: () => open(text.id) }, words), below.length ? el("ul", {}, below.map(branch)) : null);
-  };
-  const back = page.text?.parent && page.texts.has(page.text.parent);
-  return fill(
-    $("branches"),
-    el("details", { open: true }, el("summary", {}, `${all.length} texts`), el("ul", {}, children(null).map(branch))),
-    el("button", { type: "button", class: "small", disabled: !back, onclick: () => open(page.text.parent) }, "Undo: back to where it branched"),
-  );
+  branches($("branches"), page.texts, page.text, (id) => alone(() => open(id)));
+  buttons();
 }
 
 function open(id) {
   const text = page.texts.get(id);
-  if (page.writing || !text) return;
-  const place = Math.min(page.place, text.tokens.length - 1);
-  start(text);
-  page.text = text;
-  page.texts.set(id, text);
-  view.ended(WHY[text.stop] ?? "");
-  choose(Math.max(0, place));
+  if (!text) return;
+  const place = Math.max(0, Math.min(page.place, text.tokens.length - 1));
+  front(text);
+  if (text.tokens.length) choose(place);
+  else redraw();
 }
 
 // ---------------------------------------------------------------- looking
@@ -159,22 +175,33 @@ function offerColours() {
 
 /** Draw the view in front, for the chosen token and the recipe as it is now. */
 async function redraw() {
+  remember();
   const root = views[page.tab];
   if (!page.text || page.place < 0) return fill(root, el("p", { class: "faint" }, "Write something; then choose a token."));
-  return trying(() => ({ why, compare, replay, strip: temperatures })[page.tab](root));
+  const drawn = await trying(() => ({ why, compare, replay, strip: temperatures })[page.tab](root));
+  if (drawn && complained) notice("");
+  else if (!drawn) complained = true;
+  return undefined;
+}
+
+/** Ask about the chosen token; null if what is in front of the page is another by the time of the answer. */
+async function asked(name, question) {
+  const { text, place, tab } = page;
+  const found = await questions[name]({ text: text.id, step: place + 1, ...question });
+  return page.text === text && page.place === place && page.tab === tab ? found : null;
 }
 
 async function why(root) {
-  const begun = performance.now();
-  const { text, place } = page; // what is clicked in a waterfall is about the step it shows, even while another is on its way
-  const trace = await questions.step({ text: text.id, step: place + 1, recipe: page.recipe });
+  const started = performance.now();
+  const { text, place, recipe } = page; // what is clicked in a waterfall is about the step it shows, even while another is on its way
+  const trace = await asked("step", { recipe });
   if (!trace) return;
   waterfall(root, trace, {
-    force: (token) => force(text, place, token),
-    hovered: (token, made) => hovered({ text: text.id, step: place + 1, recipe: page.recipe, tokens: [token] }, made),
+    force: (token) => branch(text, place, token, most() - place - 1),
+    hovered: (token, made) => hovered({ text: text.id, step: place + 1, recipe, tokens: [token] }, made),
   });
-  if (page.recipe !== text.recipe) root.prepend(el("p", { class: "told" }, "The recipe is not the one that wrote this text: this is what it makes of the same logits. Write again, or see Replay."));
-  performance.measure("redraw", { start: begun });
+  if (recipe !== text.recipe) root.prepend(el("p", { class: "told" }, "The recipe is not the one that wrote this text: this is what it makes of the same logits. Write again, or see Replay."));
+  performance.measure("redraw", { start: started });
   const slid = performance.getEntriesByName("slid").pop();
   if (slid) requestAnimationFrame(() => performance.measure("slider to waterfall", { start: slid.startTime }));
   performance.clearMarks("slid");
@@ -184,44 +211,49 @@ let row = null;
 
 const hovered = (question, made) => {
   row = made;
-  asked(question, made);
+  settings(question, made);
 };
 
-const asked = later(120, async (question, made) => {
-  if (!made.isConnected || row !== made) return;
+const settings = later(120, async (question, made) => {
+  const there = () => made.isConnected && row === made;
+  if (!there()) return;
   await trying(async () => {
     const found = await questions.limits(question);
-    if (!found || row !== made) return;
+    if (!found || !there()) return;
     hint(views.why, made, found);
   });
 });
 
+const beside = el("div", { class: "second" });
+const compared = el("div", { class: "found" });
+
 async function compare(root) {
+  if (compared.parentNode !== root) fill(root, el("p", { class: "faint" }, "A is the recipe beside the text; B is this one:"), beside, compared);
   if (!other) {
-    const place = el("div", { class: "second" });
-    root.append(el("p", { class: "faint" }, "A is the recipe beside the text; B is this one:"), place, el("div", { class: "found" }));
-    other = editor(place, page.about, "recipe B", ask, (recipe) => {
+    other = editor(beside, page.about, "recipe B", ask, (recipe) => {
       page.other = recipe;
       redraw();
     });
     return other.take(page.other || "temperature(0.8) | top_k(40)");
   }
   if (!page.other) return undefined;
-  const found = await questions.compare({ text: page.text.id, step: page.place + 1, recipes: [page.recipe, page.other] });
-  if (found) comparison(root.querySelector(".found"), found, page.text.tokens[page.place].id);
+  const { text, place } = page;
+  const told = await asked("compare", { recipes: [page.recipe, page.other] });
+  if (told) comparison(compared, told, text.tokens[place].id);
   return undefined;
 }
 
 async function replay(root) {
   if (page.writing) return fill(root, el("p", { class: "faint" }, "The text is being written."));
-  const found = await questions.replay({ text: page.text.id, recipe: page.recipe });
-  if (found) replayed(root, page.text.tokens, found, choose);
+  const { text, recipe } = page;
+  const told = await questions.replay({ text: text.id, recipe });
+  if (told && page.text === text && !page.writing) replayed(root, text.tokens, told, choose);
   return undefined;
 }
 
 async function temperatures(root) {
-  const found = await questions.strip({ text: page.text.id, step: page.place + 1, temperatures: TEMPERATURES });
-  if (found) strip(root, found);
+  const told = await asked("strip", { temperatures: TEMPERATURES });
+  if (told) strip(root, told);
 }
 
 function show(tab) {
@@ -239,30 +271,49 @@ function show(tab) {
 // ---------------------------------------------------------------- the page
 
 function state() {
-  const forced = (page.text?.tokens ?? []).filter((t) => t.forced).map((t) => [t.place, t.id]);
-  const { prompt, seed } = page.text ?? { prompt: $("prompt").value, seed: $("seed").value };
-  return { prompt, seed, forced, wrote: page.text?.recipe, recipe: page.recipe, other: page.other, most: page.text?.tokens.length || most(), tab: page.tab, place: page.place, colour: $("colour").value };
+  const { text, about, recipe, tab, place } = page;
+  const own = { prompt: $("prompt").value, seed: $("seed").value, chat: $("chat").checked };
+  return { ...share.history(text, own, most()), model: about.model, recipe, other: page.other, tab, place, colour: $("colour").value };
 }
+
+/** The address says what the page shows, so that it is there again after a reload. */
+const remember = later(300, () => {
+  if (page.text && !page.writing && !page.restoring) history.replaceState(null, "", share.written(state()));
+});
 
 /** Make again what an address says: the same tokens, if the model is the same. */
 async function restore(kept) {
-  $("prompt").value = kept.prompt;
-  $("seed").value = kept.seed ?? "";
-  $("most").value = kept.n ?? 60;
-  page.other = kept.other ?? "";
-  await mine.take(kept.wrote ?? kept.recipe);
-  if (kept.seed) {
-    const put = Array.isArray(kept.put) ? kept.put : [];
-    await begin();
-    for (const [place, token] of put) await force(page.text, place, token);
+  page.restoring = true;
+  try {
+    await alone(() => undefined);
+    $("prompt").value = kept.prompt;
+    $("seed").value = kept.seed ?? "";
+    $("most").value = kept.n;
+    $("chat").checked = kept.chat;
+    page.other = kept.other;
+    if (other && kept.other) await other.take(kept.other);
+    const read = await mine.take(kept.wrote ?? kept.recipe);
+    if (read && kept.seed) await again(kept);
+    if (read && kept.wrote) await mine.take(kept.recipe);
+  } finally {
+    page.restoring = false;
   }
-  if (kept.wrote) await mine.take(kept.recipe);
-  if (kept.colour) {
-    $("colour").value = kept.colour;
-    view.colour($("colour").value || "plain");
-  }
-  show(views[kept.tab] ? kept.tab : "why");
+  $("colour").value = kept.colour;
+  view.colour($("colour").value || "plain");
+  show(kept.tab);
   if (page.text && kept.at >= 0 && kept.at < page.text.tokens.length) choose(kept.at);
+  if (kept.model && kept.model !== page.about.model) notice(`this link was made with ${kept.model}, and here is ${page.about.model}: the text is another`);
+}
+
+/** Write what somebody wrote before, with all its branches. */
+async function again(kept) {
+  await begin(kept.first ?? kept.n);
+  for (const [place, token, length, recipe] of kept.put) {
+    if (recipe && !(await mine.take(recipe))) return;
+    const before = page.text;
+    if (before) await branch(before, place, token, (length ?? kept.n) - place - (token === null ? 0 : 1));
+    if (page.text === before) return; // it was refused, and the page says why
+  }
 }
 
 function theme(dark) {
@@ -275,12 +326,41 @@ function size(about) {
   return `${about.model}, ${(about.parameters / 1e6).toPrecision(2)} M parameters`;
 }
 
+async function link() {
+  const address = share.written(state());
+  history.replaceState(null, "", address);
+  try {
+    await navigator.clipboard.writeText(address);
+    notice("the link is copied; it holds prompt, recipe and seed, and writes the text again", false);
+  } catch {
+    notice("the link stands in the address bar; it holds prompt, recipe and seed", false);
+  }
+}
+
+function listen() {
+  $("theme").addEventListener("click", () => theme(document.documentElement.dataset.theme !== "dark"));
+  $("go").addEventListener("click", () => begin());
+  $("stop").addEventListener("click", () => page.writing?.abort());
+  $("more").addEventListener("click", () => branch(page.text, page.text.tokens.length, null, most()));
+  $("prompt").addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) begin();
+  });
+  addEventListener("keydown", (event) => event.key === "Escape" && page.writing?.abort());
+  $("colour").addEventListener("change", () => (view.colour($("colour").value), remember()));
+  $("share").addEventListener("click", link);
+  for (const kind of ["trace", "html"]) $(`save-${kind}`).addEventListener("click", () => trying(() => save(kind, page.text.id)));
+  addEventListener("hashchange", () => {
+    const kept = share.read(location.hash);
+    if (kept) trying(() => restore(kept));
+  });
+}
+
 async function open_() {
   theme(matchMedia("(prefers-color-scheme: dark)").matches);
-  $("theme").addEventListener("click", () => theme(document.documentElement.dataset.theme !== "dark"));
-  page.about = await asking();
-  const { about } = page;
+  const about = await asking();
+  page.about = about;
   $("model").textContent = `${size(about)}, ${about.vocabulary.toLocaleString("en")} tokens. ${about.about ?? ""}`;
+  $("chat").parentNode.hidden = !about.chat;
   view = textView($("text"), $("tip"), choose);
   mine = editor($("recipe"), about, "the recipe", ask, (recipe) => {
     page.recipe = recipe;
@@ -292,28 +372,8 @@ async function open_() {
     $("tabs").append(button);
   }
   roving($("tabs"), "[role=tab]", (button) => show(button.dataset.tab));
-  $("go").addEventListener("click", begin);
-  $("stop").addEventListener("click", () => page.writing?.abort());
-  $("prompt").addEventListener("keydown", (event) => {
-    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) begin();
-  });
-  addEventListener("keydown", (event) => event.key === "Escape" && page.writing?.abort());
-  $("colour").addEventListener("change", () => view.colour($("colour").value));
   fill($("colour"), colours(["raw"]).map(([value, words]) => el("option", { value }, words)));
-  $("share").addEventListener("click", async () => {
-    const address = share.written(state());
-    history.replaceState(null, "", address);
-    try {
-      await navigator.clipboard.writeText(address);
-      notice(page.text?.mixed ? MIXED : "the link is copied; it holds prompt, recipe and seed, and writes the text again", false);
-    } catch {
-      notice("the link stands in the address bar; it holds prompt, recipe and seed", false);
-    }
-  });
-  addEventListener("hashchange", () => {
-    const kept = share.read(location.hash);
-    if (kept) trying(() => restore(kept));
-  });
+  listen();
   const kept = share.read(location.hash);
   if (kept) await restore(kept);
   else {

@@ -18,9 +18,9 @@ export function colours(stages) {
 
 /** The text in an element; `choose` is told the place of a token that is clicked or reached with the arrow keys. */
 export function textView(root, tip, choose) {
-  const prompt = el("span", { class: "prompt", dir: "auto" });
-  const tokens = el("span", { role: "listbox", "aria-label": "The text, token by token", class: "tokens", dir: "auto" });
-  const end = el("span", { class: "end faint" });
+  const prompt = el("span", { class: "prompt" });
+  const tokens = el("span", { role: "listbox", "aria-label": "The text, token by token", class: "tokens" });
+  const end = el("bdi", { class: "end faint" });
   root.append(prompt, tokens, end);
   let all = [];
   let by = "plain";
@@ -57,7 +57,7 @@ export function textView(root, tip, choose) {
   }
 
   function made(token) {
-    const text = token.shown || (token.ends ? "⏹" : token.label.startsWith("\\x") ? "" : token.label);
+    const text = token.shown || (token.ends ? "■" : token.label.startsWith("\\x") ? "" : token.label);
     const words = text.replace(/\n/g, "⏎\n");
     const classes = ["token", token.shown ? "" : "odd", token.forced ? "forced" : ""].filter(Boolean).join(" ");
     const option = el("span", { class: classes, role: "option", tabindex: "-1", "aria-selected": "false", "aria-label": visible(token.label) }, words || "·");
@@ -100,7 +100,7 @@ export function textView(root, tip, choose) {
       all.forEach((token, i) => paint(tokens.children[i], token));
     },
     ended(why) {
-      end.textContent = ` ${why}`;
+      end.textContent = why ? ` ${why}` : "";
     },
     get tokens() {
       return all;

@@ -40,6 +40,7 @@ export function waterfall(root, trace, { force, hovered }) {
     return row;
   });
   const rest = stages.map((stage) => el("td", { class: "number faint" }, stage.rest.kept ? `${stage.rest.kept.toLocaleString("en")}: ${number(stage.rest.mass)}` : "–"));
+  const scrolled = root.querySelector(".wide")?.scrollLeft ?? 0;
   fill(
     root,
     el(
@@ -55,8 +56,9 @@ export function waterfall(root, trace, { force, hovered }) {
       ),
     ),
     ruler(trace),
-    el("p", { class: "limits", "aria-live": "polite" }, "Hover a token, or reach it with Tab, for the settings at which it enters or leaves."),
+    el("p", { class: "limits", "aria-live": "polite" }, "Point at a token, or reach it with Tab, for the settings at which it enters or leaves."),
   );
+  root.querySelector(".wide").scrollLeft = scrolled; // whoever moves a slider goes on looking at the same column
 }
 
 function bar(p) {
