@@ -5,8 +5,9 @@
 
 The tests of a rule: the file of its name in tests/rules, and of the others, of the comparisons with transformers and of
 the laws those tests that are at one of its settings or name what its file defines; those of a file without rules are
-those of the rules that are built on it, and of base.py and memory.py all. A mutant that no test notices has to stand in
-tests/mutation/equivalent.toml, with the reason why none could. Hypothesis is seeded: the answer is the same tomorrow.
+those of the rules that are built on it. Those of base.py and memory.py are all of tests/rules, and of the others those
+that are not repeated for each rule. A mutant that no test notices has to stand in tests/mutation/equivalent.toml, with
+the reason why none could. Hypothesis is seeded: the answer is the same tomorrow.
 
 pytest collects once, in one process; each mutant is a fork of it, in which the module gets the changed code.
 
@@ -43,7 +44,7 @@ RESULTS = ROOT / "build" / "mutation"
 EQUIVALENT = Path(__file__).with_name("equivalent.toml")
 
 SHARED = "base", "memory"
-"""What many rules are built on; the tests of all are theirs."""
+"""What many rules are built on; the tests of all rules are theirs."""
 
 ENDLESS = 5.0
 """Times as long as without a change, and 20 seconds: then a mutant counts as noticed, for a loop became endless."""
@@ -74,7 +75,9 @@ def rules_of(module: str) -> list[type[Rule]]:
 def belongs(item: Any, module: str) -> bool:
     """Whether a test is about this module: in the file of its name, at one of its rules, or with one in its text."""
     stem = module.rpartition(".")[2]
-    if stem in SHARED or item.path.stem == f"test_{stem}":
+    if stem in SHARED:
+        return item.path.parent.name == "rules" or not hasattr(item, "callspec")
+    if item.path.stem == f"test_{stem}":
         return True
     given = repr([*item.callspec.params.values()]) if hasattr(item, "callspec") else ""
     test = getattr(getattr(item.function, "hypothesis", None), "inner_test", item.function)

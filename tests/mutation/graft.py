@@ -50,13 +50,13 @@ def moved(name: str, old: Any, new: Any) -> None:
 
 
 def member(cls: type, key: str, old: Any, new: Any) -> None:
-    """One attribute of a class: a method, the parameters of a rule, or a value."""
+    """One attribute of a class: a method, the parameters of a rule, whether it is frozen, or a value."""
     if key == "__dataclass_fields__":
         for name, field in new.items():
             old[name].default, old[name].metadata = field.default, field.metadata
     elif isinstance(new, FunctionType | classmethod | staticmethod | property | cached_property):
         function(old, new)
-    elif not key.startswith("__") and not key.startswith("_abc_") and unlike(old, new):
+    elif key == "__dataclass_params__" or (not key.startswith(("__", "_abc_")) and unlike(old, new)):
         type.__setattr__(cls, key, new)
 
 

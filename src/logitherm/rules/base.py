@@ -58,7 +58,7 @@ def choice(*options: str, default: str) -> Any:
 
 def words(allowed: str, *, default: Any = MISSING) -> Any:
     """A parameter of a rule that is text."""
-    return field(default=default, metadata={"words": True, "allowed": allowed, "unit": "text"})
+    return field(default=default, metadata={"words": str, "allowed": allowed, "unit": "text"})
 
 
 def listed(entry: Callable[[str, Any], Any], allowed: str, *, unit: str, default: Any = MISSING) -> Any:
@@ -91,7 +91,7 @@ def checked(name: str, value: Any, meta: Mapping[str, Any]) -> Any:
             raise RecipeError(f"{name} must be one of {', '.join(map(repr, meta['options']))}; got {value!r}")
         return value
     if "words" in meta:
-        if not isinstance(value, str):
+        if not isinstance(value, meta["words"]):
             raise RecipeError(f"{name} must be {meta['allowed']}; got {value!r}")
         return value
     if "entry" in meta:
