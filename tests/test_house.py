@@ -25,7 +25,7 @@ kernels.gpu.chain kernels.gpu.entry kernels.given kernels.compiling told
 show show.table show.conditions show.waterfall show.replay show.remarks show.comparison
 show.html show.shown show.html_trace show.html_text show.html_comparison show.html_replay
 show.html_remarks show.html_lists
-show.figure show.figure_bars show.figure_text show.figure_table show.figure_replay show.figure_shares
+show.figure_shown show.figure show.figure_bars show.figure_text show.figure_table show.figure_replay show.figure_shares
 plan sampler presets recipe vary
 critical trace
 models.byte_level models.places models.onnx_cache models.onnx models.toy models.callable

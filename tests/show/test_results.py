@@ -1,6 +1,7 @@
 """Every result that a public function gives shows itself in a notebook, and those that measure are figures too."""
 
 import inspect
+import pickle
 import re
 import typing
 from collections.abc import Iterator
@@ -111,6 +112,16 @@ def test_figures_are_the_same_twice(made, tmp_path):
             write(result.plot(dark=True), path)
         assert first.read_bytes() == path.read_bytes()
         assert "mathdefault" not in first.read_text()
+
+
+def test_a_figure_shows_itself_in_a_notebook():
+    """IPython asks an object for its picture by this name; pyplot, which would show windows, is not needed for it."""
+    figure, again = (lt.explain(logits=[1.0, 2.0], seed=1).plot() for _ in range(2))
+    picture, shown = figure._repr_png_()
+    assert picture.startswith(b"\x89PNG")
+    assert picture == again._repr_png_()[0]
+    assert shown == {"width": round(figure.get_figwidth() * 96), "height": round(figure.get_figheight() * 96)}
+    assert len(pickle.loads(pickle.dumps(figure)).axes) == len(figure.axes)
 
 
 def test_a_replays_page_and_figure_say_what_it_says(made):
