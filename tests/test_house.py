@@ -14,7 +14,7 @@ ORDER = """
 version errors paths arrays rng draw ragged schedule vocabulary model state
 rules.base rules.temperature rules.dynamic rules.rank rules.threshold rules.probability_floor rules.collision
 rules.conformal rules.logit_gap rules.entropy_bound rules.tail_free rules.typical rules.greedy_threshold rules.quadratic
-rules.budget rules.target rules.penalties rules.repeats rules.constrain rules.exclude_top
+rules.root rules.target rules.budget rules.penalties rules.repeats rules.constrain rules.exclude_top
 rules.memory rules.mirostat rules.adaptive rules.entropy_rate rules.sequences rules.length rules.dry
 rules.masked rules.engines rules.grammar rules
 kernels kernels.codes kernels.cpu kernels.cpu.lanes kernels.cpu.weights kernels.cpu.workspace kernels.cpu.coins
@@ -38,6 +38,7 @@ comparison
 api look remarks remarks.form remarks.families remarks.idle remarks.order remarks.steps remarks.lint
 playground playground.texts playground.writing playground.views playground.editor playground.asked playground.guard
 playground.keep playground.app
+notebook.modules notebook.live notebook.recipe_editor notebook.waterfall notebook
 cli cli.errors cli.options cli.output cli.generate cli.explain cli.compare cli.verify cli.replay cli.lint
 cli.recipes cli.models cli.doctor cli.play cli.main __main__
 __init__

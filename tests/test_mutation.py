@@ -47,7 +47,7 @@ def change(module, old, new):
 
 row = logs(0.4, 0.3, 0.2, 0.1)
 assert kept(Again(2), row) == [True, True, False, False]
-change(rank, "else size) - 1", "else size) - 0")
+change(rank, "or size, size) - 1", "or size, size) - 0")
 assert kept(Again(2), row) == [True, True, True, False]  # a method, of who imported it before
 change(rank, "lambda p: 0 < p <= 1", "lambda p: 0 < p <= 2")
 assert TopP(1.5).p == 1.5  # a parameter's range

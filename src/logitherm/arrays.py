@@ -132,6 +132,11 @@ def keep(values: Array, mask: Array, otherwise: float = NEG_INF) -> Array:
     return namespace(values).where(mask, values, like(otherwise, values))
 
 
+def only(values: Array, mask: Array) -> Array:
+    """The values where the mask is true, 0 elsewhere, whatever stood there."""
+    return keep(values, mask, 0.0)
+
+
 def greedy(logits: Array) -> Array:
     """Keep one token a row: the lowest id among the largest logits."""
     xp = namespace(logits)

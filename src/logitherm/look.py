@@ -5,6 +5,7 @@ lazily.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -57,27 +58,66 @@ def explain(
     sampler = find(recipe)
     at_least("top", top, 0)
     at_least("step", step, 1)
-    check_chat(chat, system)
-    if (prompt is None) == (logits is None):
-        raise PromptError("explain needs either a prompt or logits")
-    if logits is not None:
-        if step != 1 or model is not None or chat:
-            raise PromptError("explain needs a prompt for step=, model= and chat=; logits are one step")
-        return _explain_logits(sampler, logits, tokens, seed, top)
-    loaded = find_model(model)
-    vocabulary = loaded.vocabulary
-    sampler = sampler.bind(vocabulary)
-    ids = read_prompt(loaded, prompt, chat, system)
-    state = sampler.start([ids], seed)
-    row, cache = loaded.prefill([ids])
+    if logits is not None and step != 1:
+        raise PromptError("explain needs a prompt for step=; logits are one step")
+    seen = begin("explain", prompt, logits, tokens, model, chat, system)
+    sampler = seen.bind(sampler)
+    state = sampler.start([seen.ids], seed)
+    row, cache = seen.logits, seen.cache
     for place in range(1, step):
+        assert seen.model is not None
         drawn = sampler.step(row, state)
         token, state = int(drawn.tokens[0]), drawn.state
-        if token in vocabulary.eos or (loaded.context is not None and len(ids) + place > loaded.context):
-            why = "the model ended it" if token in vocabulary.eos else "the context is full"
+        ended = token in seen.model.vocabulary.eos
+        if ended or (seen.model.context is not None and len(seen.ids) + place > seen.model.context):
+            why = "the model ended it" if ended else "the context is full"
             raise PromptError(f"step must be at most {place}; got {step}: {why} there (seed {int(state.seed[0])})")
-        row, cache = loaded.step([token], cache)
-    return trace(sampler, row, state, top, _names(loaded))[0]
+        row, cache = seen.model.step([token], cache)
+    return trace(sampler, row, state, top, seen.name)[0]
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """Where one begins to look: the logits after a prompt, or some that were given; then there is no model.
+
+    logits: (1, vocabulary). ids: the prompt's tokens. name: the text of a token. cache: the model's, of the prompt.
+    """
+
+    logits: Any
+    ids: Sequence[int]
+    name: Name
+    model: Model | None = None
+    cache: Any = None
+
+    def bind(self, sampler: Sampler) -> Sampler:
+        """The sampler for these tokens."""
+        return sampler if self.model is None else sampler.bind(self.model.vocabulary)
+
+
+def begin(
+    who: str,
+    prompt: str | None,
+    logits: Any,
+    tokens: Sequence[str] | None,
+    model: Model | str | Path | None,
+    chat: bool,
+    system: str | None,
+) -> Beginning:
+    """The logits after a prompt, or those that are given. `who` asks, for the words of PromptError and LogitsError."""
+    check_chat(chat, system)
+    if tokens is not None and logits is None:
+        raise LogitsError("tokens needs logits")
+    if (prompt is None) == (logits is None):
+        raise PromptError(f"{who} needs either a prompt or logits")
+    if prompt is None:
+        if model is not None or chat:
+            raise PromptError(f"{who} needs a prompt for model= and chat=; logits are one step")
+        row, name = _read_logits(logits, tokens)
+        return Beginning(row, (), name)
+    loaded = find_model(model)
+    ids = read_prompt(loaded, prompt, chat, system)
+    row, cache = loaded.prefill([ids])
+    return Beginning(row, ids, lambda token: label(loaded.vocabulary, token), loaded, cache)
 
 
 def compare(
@@ -154,26 +194,16 @@ def comparing(
     if n > MOST_TEXTS:
         raise RecipeError(f"n must be at most {MOST_TEXTS:,}; got {n:,}")
     at_least("batch_size", batch_size, 1)
-    check_chat(chat, system)
     limits(max_new_tokens, stop)
-    if tokens is not None and logits is None:
-        raise LogitsError("tokens needs logits")
-    if (prompt is None) == (logits is None):
-        raise PromptError("compare needs either a prompt or logits")
+    if logits is not None and n:
+        raise PromptError("compare needs a prompt for n=; logits are one step")
     seed = fresh_seed() if seed is None else seed
     parameter = vary.partition("=")[0].strip() if vary else None
-    if logits is not None:
-        if n or model is not None or chat:
-            raise PromptError("compare needs a prompt for n=, model= and chat=; logits are one step")
-        row, name = _read_logits(logits, tokens)
-        return comparison.compare(samplers, row, State.start([[]], seed), top, name, None, parameter), []
-    loaded = find_model(model)
-    ids = read_prompt(loaded, prompt, chat, system)
-    bound = {label: sampler.bind(loaded.vocabulary) for label, sampler in samplers.items()}
-    row, _ = loaded.prefill([ids])
-    found = comparison.compare(bound, row, State.start([ids], seed), top, _names(loaded), prompt, parameter)
+    seen = begin("compare", prompt, logits, tokens, model, chat, system)
+    bound = {label: seen.bind(sampler) for label, sampler in samplers.items()}
+    found = comparison.compare(bound, seen.logits, State.start([seen.ids], seed), top, seen.name, prompt, parameter)
     same = Options(
-        model=loaded,
+        model=seen.model,
         seed=seed,
         max_new_tokens=max_new_tokens,
         stop=stop,
@@ -223,11 +253,6 @@ def recall(path: str | Path, step: int, recipe: Recipe = None, text: int = 0, to
     return replaying.recall(path, step, text, None if recipe is None else find(recipe), top)
 
 
-def _explain_logits(sampler: Sampler, logits: Any, tokens: Sequence[str] | None, seed: int | None, top: int) -> Trace:
-    row, name = _read_logits(logits, tokens)
-    return trace(sampler, row, sampler.start([[]], seed), top, name)[0]
-
-
 def _read_logits(logits: Any, tokens: Sequence[str] | None) -> tuple[Any, Name]:
     """(1, vocabulary) logits that somebody gave, and what their tokens are called."""
     try:
@@ -243,7 +268,3 @@ def _read_logits(logits: Any, tokens: Sequence[str] | None) -> tuple[Any, Name]:
     if tokens is not None and len(tokens) != len(row):
         raise LogitsError(f"tokens must name each of the {len(row)} logits; got {len(tokens)}")
     return row[None], lambda token: tokens[token] if tokens else None
-
-
-def _names(model: Model) -> Name:
-    return lambda token: label(model.vocabulary, token)

@@ -4,8 +4,8 @@
     make mutation ARGS="dry rank"     the files whose name holds one of the words
 
 The tests of a rule: the file of its name in tests/rules, and of the others, of the comparisons with transformers and of
-the laws those tests that are at one of its settings or name what its file defines; those of base.py and memory.py are
-all. A mutant that no test notices has to stand in
+the laws those tests that are at one of its settings or name what its file defines; those of a file without rules are
+those of the rules that are built on it, and of base.py and memory.py all. A mutant that no test notices has to stand in
 tests/mutation/equivalent.toml, with the reason why none could. Hypothesis is seeded: the answer is the same tomorrow.
 
 pytest collects once, in one process; each mutant is a fork of it, in which the module gets the changed code.
@@ -31,7 +31,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from logitherm import REGISTRY
+from logitherm import REGISTRY, Rule
 from tests.mutation.graft import Broken, graft
 from tests.mutation.operators import mutants
 
@@ -64,6 +64,13 @@ def tests_of(file: Path) -> list[Path]:
     return [path for path in about() if path in LAWS or file.stem in SHARED or word.search(path.read_text())]
 
 
+def rules_of(module: str) -> list[type[Rule]]:
+    """The rules that a module defines; if none, those of the modules that import from it."""
+    own = [kind for kind in REGISTRY.values() if kind.__module__ == module]
+    built = f"from {module} import"
+    return own or [k for k in REGISTRY.values() if built in inspect.getsource(sys.modules[k.__module__])]
+
+
 def belongs(item: Any, module: str) -> bool:
     """Whether a test is about this module: in the file of its name, at one of its rules, or with one in its text."""
     stem = module.rpartition(".")[2]
@@ -72,8 +79,7 @@ def belongs(item: Any, module: str) -> bool:
     given = repr([*item.callspec.params.values()]) if hasattr(item, "callspec") else ""
     test = getattr(getattr(item.function, "hypothesis", None), "inner_test", item.function)
     names = [n for n, v in vars(item.module).items() if getattr(v, "__module__", "") == module]
-    kinds = [re.escape(f"{kind.name}") for kind in REGISTRY.values() if kind.__module__ == module]
-    kinds += [kind.__name__ for kind in REGISTRY.values() if kind.__module__ == module]
+    kinds = [word for kind in rules_of(module) for word in (re.escape(kind.name), kind.__name__)]
     word = re.compile(rf"(?<!\w)({'|'.join([*names, *kinds])})\b")
     return bool(names or kinds) and bool(
         word.search(given) or word.search(inspect.getsource(test).partition("def ")[2])

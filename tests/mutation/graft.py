@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
+from functools import cached_property
 from types import FunctionType, ModuleType
 from typing import Any
 
@@ -53,7 +54,7 @@ def member(cls: type, key: str, old: Any, new: Any) -> None:
     if key == "__dataclass_fields__":
         for name, field in new.items():
             old[name].default, old[name].metadata = field.default, field.metadata
-    elif isinstance(new, FunctionType | classmethod | staticmethod | property):
+    elif isinstance(new, FunctionType | classmethod | staticmethod | property | cached_property):
         function(old, new)
     elif not key.startswith("__") and not key.startswith("_abc_") and unlike(old, new):
         type.__setattr__(cls, key, new)
@@ -63,7 +64,7 @@ def function(old: Any, new: Any) -> None:
     """The code and the defaults, under whatever is wrapped around the function."""
     if hasattr(old, "cache_clear"):
         old.cache_clear()
-    for inner in ("__wrapped__", "__func__", "fget"):
+    for inner in ("__wrapped__", "__func__", "fget", "func"):
         if not isinstance(old, FunctionType) and hasattr(old, inner):
             return function(getattr(old, inner), getattr(new, inner))
     old.__code__, old.__defaults__, old.__kwdefaults__ = new.__code__, new.__defaults__, new.__kwdefaults__

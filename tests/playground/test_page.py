@@ -175,7 +175,7 @@ def test_compare_replay_and_temperatures(tab):
 def test_hovering_a_row_says_the_setting_at_which_it_leaves(tab):
     write(tab, tokens=4)
     tab.locator(".waterfall tbody tr").nth(1).hover()
-    expect(tab.locator("#limits")).to_contain_text("top_p: ")
+    expect(tab.locator(".limits")).to_contain_text("top_p: ")
 
 
 def test_a_link_restores_all_of_it(browser, server):

@@ -250,7 +250,7 @@ BOUNDED = "dynamic_temperature", "dynatemp", "entropy_rate", "repetition", "freq
 
 
 def test_every_number_has_a_slider_and_a_tip():
-    for told in editor.described():
+    for told in editor.offered()["rules"]:
         rule = REGISTRY[told["name"]]
         for parameter in told["parameters"]:
             where = told["name"], parameter["name"]

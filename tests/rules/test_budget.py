@@ -4,7 +4,9 @@ import torch
 
 from logitherm import Sampler, parse
 from logitherm.rules import DistortionBudget, RiskBudget
+from logitherm.rules.budget import solve
 from tests.rows import apply, logs, probabilities
+from tests.sweeps import Sweeps
 
 
 def used(rule, logits):
@@ -47,6 +49,39 @@ def test_edges():
     assert used(RiskBudget(1.0, 0.5), logs(0.4, 0.4, 0.1, 0.1))[0] == 1e9
     assert used(RiskBudget(1e-9, 0.5), [[0.0, -1e-5]])[0] == pytest.approx(1e-5 / np.log(1e9 - 1), rel=1e-10)
     assert used(RiskBudget(0.2, 0.5), [[0.0, -1e4, -1e4]])[0] == pytest.approx(1e4 / np.log(8), rel=1e-10)
+
+
+def test_a_row_far_from_zero():
+    """exp(2 / T) = 4 for two tokens two above two others, wherever the row stands."""
+    row = np.array([[3.0, 3.0, 1.0, 1.0]])
+    for far in (0, 2**50, -(2**50)):
+        assert used(RiskBudget(0.2, 0.5), row + far)[0] == pytest.approx(2 / np.log(4), rel=1e-12)
+
+
+def test_as_hot_as_it_gets():
+    """Of two tokens one apart the log-odds are -1 / T."""
+    row, inside = np.array([[0.0, -1.0]]), np.array([[True, False]])
+    assert solve(row, inside, np.array([[-1 / 7e8]]))[0, 0] == pytest.approx(7e8, rel=1e-2)
+    assert solve(row, inside, np.array([[-1 / 2e9]]))[0, 0] == 1e9
+    assert solve(1e12 * row, inside, np.array([[-1e-3]]))[0, 0] == pytest.approx(1e15, rel=1e-9)
+    assert solve(1e12 * row, inside, np.array([[0.1]]))[0, 0] == 1e18
+
+
+def test_few_looks_at_a_row():
+    """Two exponentials of the row in a pass, two to see whether it is to be flat; halving alone would take 160."""
+    rng = np.random.default_rng(6)
+    counts = []
+    for _ in range(40):
+        row = torch.from_numpy(rng.normal(scale=rng.uniform(0.5, 6), size=(1, 200)))
+        with Sweeps() as sweeps:
+            solve(row, row > 1.5, torch.tensor([[-3.0]], dtype=torch.float64))
+        counts.append(sweeps.count)
+    assert np.mean(counts) <= 20
+    assert max(counts) <= 30
+    for wanted, inside in ((5.0, row > 1.5), (-3.0, row > -99)):  # flat; none outside
+        with Sweeps() as sweeps:
+            solve(row, inside, torch.tensor([[wanted]], dtype=torch.float64))
+        assert sweeps.count == 2
 
 
 def test_it_rises_with_rho_and_is_told_by_row():

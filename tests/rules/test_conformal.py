@@ -144,3 +144,5 @@ def test_its_limits():
     for coverage in (0.0, 1.0):
         with pytest.raises(RecipeError, match="coverage must be in"):
             calibrated(seen, coverage)
+    nearly = np.array([[0.0, 0.9999995]] * 20)
+    assert calibrated(nearly).p == (1.0,)  # rounded up, and two millionths more, but no more than all

@@ -120,6 +120,7 @@ def test_critical_values_by_hand(rule, row, expected):
         (TopNSigma(1.0), np.array([[3.0, 2.0, 1.0, 0.0]]), 1, 1.25**-0.5 / (1 + 1e-6)),
         (MinK(3.0), np.array([[5.0, 4.5, 2.0, 1.0]]), 2, 12 / (1 + 1e-6)),
         (MinK(3.0), np.array([[5.0]]), 0, 0.0),
+        (TopH(0.4), logs(0.5, 0.25, 0.25), 1, np.log(3 / 4 ** (1 / 3)) / np.log(8**0.5) / (1 + 1e-6)),
         (PLessNorm(), np.zeros((1, 2)), 0, np.inf),
     ],
     ids=str,

@@ -107,6 +107,33 @@ def test_a_very_long_repeat_stays_finite():
     assert x == [-(10.0**38), 1.0]
 
 
+@pytest.mark.parametrize(("base", "most"), [(np.e, 88), (1.5, 218), (1.25, 397)])
+def test_where_the_power_stops(base, most):
+    """At the largest whole power that is at most e^88.7: 88.7 / log(base), rounded down."""
+    assert after(Dry(1.0, base=base, breakers=[]), [0.0, 1.0], [0] * 500) == [-(base**most), 1.0]
+
+
+def test_how_many_of_the_last_tokens_also_stand_earlier():
+    assert repeats([]) == []
+    assert repeats([5, 5, 5]) == [0, 2, 1]
+    assert repeats([1, 2, 1, 2, 1]) == [0, 0, 3, 0, 1]
+    assert longest([0, 1, 0, 1, 0], 3, {}) == {1: 3}  # all that may be looked at is as long as what it takes
+    assert longest([0, 1, 0, 1, 0], 4, {}) == {}
+    assert longest([0, 0], 2, {}) == {}
+
+
+def test_an_id_just_beyond_the_logits():
+    assert after(Dry(1.0, breakers=[]), [0.0, 0.0], [2, 1, 2, 1, 2, 1]) == [0.0, 0.0]
+
+
+def test_long_breakers():
+    """40 bytes may be a breaker, of which the first token and twenty more are looked at."""
+    toy = load_model("toy").vocabulary
+    assert Dry(0.8, breakers=["x" * 40]).bind(toy).breakers == ((120,) * 21,)
+    assert Dry(0.8, breakers=["x" * 21]).bind(toy).breakers == ((120,) * 21,)
+    assert Dry(0.8, breakers=["x" * 20]).bind(toy).breakers == ((120,) * 20,)
+
+
 def test_texts_are_bound_to_the_vocabulary():
     toy = load_model("toy").vocabulary
     assert Dry(0.8).bind(toy).breakers == ((10,), (34,), (42,), (58,))

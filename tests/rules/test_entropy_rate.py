@@ -141,6 +141,25 @@ def test_the_bounds():
     for low, high in ((2.0, 1.0), ((0.5, 2.0), 1.0), ((0.5, 2.0), (1.0, 1.0))):
         with pytest.raises(RecipeError, match=r"EntropyRate\.t_min must be at most t_max"):
             EntropyRate(1.0, 0.1, t_min=low, t_max=high)
+    with pytest.raises(RecipeError, match=r"EntropyRate\.t_min must be in \[0\.001, inf\); got inf"):
+        EntropyRate(1.0, 0.1, t_min=np.inf)
+    used, _, _ = temperatures(EntropyRate(2.0, 0.1, t_min=2.0, t_max=2.0), logs(0.5, 0.5), 2)
+    assert used == [pytest.approx(2.0)] * 2
+    with pytest.raises(RecipeError, match=r"EntropyRate\.t_min must be at most t_max"):
+        EntropyRate(1.0, 0.1, t_min=(0.5, 0.5, 2.0), t_max=(1.0, 1.0, 1.0))
+
+
+def test_from_one_bound_to_the_other_the_count_begins_anew():
+    """Two nats too few, then two too many, and log T moves by nine for each."""
+    rule = EntropyRate(2.0, 9.0)
+    sampler = Sampler(rule)
+    assert rule.init(2).tolist() == [[0.0, 0.0, 0.0]] * 2
+    state, reports = sampler.start([[]], seed=0), []
+    sure, flat = np.array([[0.0, *[-np.inf] * 54]]), np.zeros((1, 55))  # 0 and log 55 = 4 nats
+    for row in (sure, sure, flat, flat, sure):
+        state = sampler.observe(row, state, [0]).state
+        reports.append(float(rule.held(state.memory[0])[0]))
+    assert reports == [1.0, 2.0, -1.0, -2.0, 1.0]
 
 
 def test_a_row_with_nothing_left_teaches_nothing():

@@ -80,6 +80,10 @@ def test_what_does_not_fit_is_named(engine):
     with pytest.raises(LogitsError, match=r"row 1: .* token 2 \('a'\) came"):
         sampler.step(np.zeros((2, 4)), state)
     assert sampler.step(np.zeros((1, 4)), state.take([0])).tokens.tolist() == [3]
+    state = sampler.observe(np.zeros((2, 6)), sampler.start([[], []], seed=1), [4, 5]).state  # no ids of the vocabulary
+    for row, token in enumerate((4, 5)):
+        with pytest.raises(LogitsError, match=rf"token {token} .* came, which it does not allow"):
+            sampler.apply(np.zeros((1, 6)), state.take([row]))
     cut = Sampler(TopK(1), sampler)
     with pytest.raises(LogitsError, match=r"row 0: every token was removed after .grammar\('1\+2', kind='regex'"):
         cut.step(logs(0.1, 0.2, 0.6, 0.1), cut.start([[]], seed=1))

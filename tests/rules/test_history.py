@@ -48,9 +48,14 @@ def test_bias_and_ban():
     assert str(Bias([[0, 1.5]])) == "bias([[0, 1.5]])"
     with pytest.raises(RecipeError, match=r"Ban\.ids must be ids in \[0, 2\), the vocabulary; got 5"):
         after(Ban([5]), [1.0, 2.0], [])
+    with pytest.raises(RecipeError, match=r"Ban\.ids must be ids in \[0, 2\), the vocabulary; got 2"):
+        after(Ban([0, 2]), [1.0, 2.0], [])
 
 
-@pytest.mark.parametrize("wrong", [[[1]], [[1, "a"]], [[-1, 2.0]], [[1, np.inf]], [[1, np.nan]], [3], "ab", [[1.5, 1]]])
+@pytest.mark.parametrize(
+    "wrong",
+    [[[1]], [[1, "a"]], [[-1, 2.0]], [[1, np.inf]], [[1, np.nan]], [3], "ab", [[1.5, 1]], [[1, True]], [[True, 1]]],
+)
 def test_wrong_pairs(wrong):
     with pytest.raises(RecipeError, match=r"Bias\.pairs must be a list of"):
         Bias(wrong)

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
+import torch
 
-from logitherm import Temperature, TopK
+from logitherm import Sampler, Temperature, TopK
 from logitherm.rules import MinK, TopNSigma
 from tests.rows import apply, kept
 
@@ -53,6 +54,37 @@ def test_the_deviation_is_of_what_is_left():
     row = [[3.0, 2.0, 1.0, 0.0, -50.0]]
     assert kept(TopNSigma(1.0), row).count(True) == 4
     assert kept(TopK(4) | TopNSigma(1.0), row).count(True) == 2
+
+
+def test_removed_tokens_are_no_part_of_critical_values():
+    row, holes = [4.0, 1.0, 3.5, 0.0, 2.0], [-np.inf] * 2
+    for rule in (TopNSigma(1.0), MinK(3.0)):
+        alone, among = (np.array([x]) for x in (row, [*row, *holes]))
+        for token in range(5):
+            assert rule.critical(among, token) == pytest.approx(rule.critical(alone, token), rel=1e-14)
+
+
+@pytest.mark.parametrize("tau", [0.0, 3.0])
+def test_a_row_without_a_range_has_its_own_level_as_the_cutoff(tau):
+    sampler = Sampler(MinK(tau))
+    ((rule, before, _, at),) = sampler.stages([[0.5, 0.5, -np.inf]], sampler.start([[]], seed=0))
+    assert rule.cutoff(before, at).tolist() == [[0.5]]  # and nothing is divided by 0 on the way, which NumPy would say
+
+
+def test_the_level_of_a_row_is_no_part_of_its_deviation():
+    """At 2⁵² floats are whole numbers: what would add two logits there loses the last digit."""
+    row = np.array([[3.0, 2.0, 1.0, 0.0]])
+    for rule in (TopNSigma(1.0), MinK(3.0)):
+        assert kept(rule, row + 2.0**52) == kept(rule, row)
+    assert TopNSigma(1.0).critical(row + 2.0**52, 3)[0, 0] == TopNSigma(1.0).critical(row, 3)[0, 0]
+
+
+def test_rows_with_a_number_each_and_rows_that_are_off():
+    x = np.array([[3.0, 2.0, 1.0, 0.0]] * 2 + [[1.0, 1.0, 1.0, -np.inf]])
+    assert np.isfinite(apply(TopNSigma([1.0, 0.0, 0.0]), x)).sum(axis=1).tolist() == [2, 4, 3]
+    assert np.isfinite(apply(MinK([0.0, np.inf, 0.0]), x)).sum(axis=1).tolist() == [1, 4, 3]
+    for library in (np.asarray, torch.from_numpy):  # a range that is more than a float can be
+        assert kept(MinK(np.inf), library(np.array([[1e308, 0.0, -1e308]]))) == [True] * 3
 
 
 def test_min_k_is_what_vllms_request_computes():

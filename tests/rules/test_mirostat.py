@@ -77,6 +77,28 @@ def test_version_1_where_the_formula_divides_by_zero():
     assert kept(Mirostat(np.inf, version=1), logs(0.5, 0.3, 0.2)) == [True] * 3
 
 
+def test_version_1_of_one_and_of_two_tokens():
+    """Two with p = 2/3 and 1/3 have slope 1: k is 2^mu / log 2, so 1.90 and 2.04."""
+    for mu, k in ((0.4, 1), (0.5, 2), (9.0, 2)):
+        assert rank(np.array([[np.log(2), 0.0]]), np.array([[mu]])).tolist() == [[k]]
+    for one in ([[3.0]], [[-np.inf, 3.0]]):
+        assert rank(np.array(one), np.array([[2.0]])).tolist() == [[1]]
+
+
+def test_version_1_looks_at_the_first_hundred():
+    """A cliff after rank 99 makes the slope steeper, one after rank 100 is not seen: s = 2, k = 16, as above."""
+    row = -2.0 * np.log(np.arange(1.0, 1001.0))[None]
+    far, near = row.copy(), row.copy()
+    far[:, 100:] -= 50.0
+    near[:, 99:] -= 50.0
+    assert rank(far, np.array([[8.0]])).tolist() == [[16]]
+    assert rank(near, np.array([[8.0]])).tolist() == [[10]]
+
+
+def test_a_version_is_a_whole_number():
+    assert str(Mirostat(3.0, version=1.0)) == "mirostat(3.0, version=1)"
+
+
 def test_the_likeliest_stays_whatever_the_ceiling():
     assert kept(Mirostat(0.01), logs(0.3, 0.3, 0.2, 0.2)) == [True, True, False, False]
 

@@ -52,6 +52,13 @@ def test_decay_by_hand():
     assert after(Presence(1.0, window=0, decay=2), FLAT, prompt=[], drawn=[0, 1, 2]) == [4.0, 3.5, 3.0, -4.0]
 
 
+def test_in_full_is_the_penalty_itself():
+    """Not 1 + (r − 1), which may end in another digit, as it does for .1."""
+    for setting in ({"window": 9}, {"window": 0, "decay": 9}, {"scope": "prompt"}):
+        assert after(Repetition(0.1, **setting), [3.0, -3.0], prompt=[0, 1])[1] == (-3.0 * 0.1)
+        assert after(Repetition(0.1, **setting), [3.0, -3.0], prompt=[1, 0])[0] == 3.0 / 0.1
+
+
 def test_slope_and_far_by_hand():
     assert sloped(np.arange(6), 5, 1.0).tolist() == [1, 0.75, 0.5, 0.25, 0, 0]
     assert sloped(np.arange(3), 3, 4.0).tolist() == [1, 0.5, 0]
@@ -142,6 +149,7 @@ def test_each_row_has_its_own():
 def test_ids_beyond_the_row_and_no_past_at_all():
     for rule in (Repetition(2.0, window=2, slope=2.0), Frequency(0.5, scope="all", window=2)):
         assert after(rule, [4.0, -4.0], prompt=[9, 9]) == [4.0, -4.0]
+        assert after(rule, [4.0, -4.0], prompt=[2, 2]) == [4.0, -4.0]  # by one
         assert after(rule, [4.0, -4.0], prompt=[]) == [4.0, -4.0]
 
 

@@ -92,6 +92,14 @@ def test_the_authors_thresholds():
     assert np.array_equal(np.isfinite(apply(PLessNorm(), x)), p >= (300 * square - 1) / 299)
 
 
+def test_the_norm_of_a_flat_row_is_no_floor():
+    """(n · Σp² − 1) / (n − 1) is 0 there, and for [1e-8, 0, 0, 0] rounding may make it less."""
+    assert PLessNorm().cutoff(np.zeros((1, 4)), None).tolist() == [[-np.inf]]
+    nearly = np.array([[1e-8, 0.0, 0.0, 0.0]])
+    assert kept(PLessNorm(), nearly) == [True] * 4
+    assert PLessNorm().critical(nearly, 0)[0, 0] > 1e12
+
+
 def test_a_parameter_a_row():
     both = Sampler(Epsilon((0.25, 0.0)))
     out = both.apply(np.repeat(FOUR, 2, axis=0), both.start([[], []]))

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from logitherm import Sampler, TopK
 from logitherm.arrays import entropy
 from logitherm.rules import Dynatemp, Edt, EntropyCap, TargetEntropy
-from logitherm.rules.target import solve
+from logitherm.rules.target import hottest, solve
 from tests.rows import apply, batches, logs
+from tests.sweeps import Sweeps
 
 A, B, C = [0.01, 0.02, 0.03, 0.94], [0.22, 0.23, 0.24, 0.31], [0.25] * 4
 WEATHER = [1.2, 2.0, 3.5, 3.0, 1.8, 1.0]
@@ -59,6 +60,24 @@ def test_what_cannot_be_reached():
     assert heat(TargetEntropy(0.5), np.array([[2.0, 2.0, 1.0]])).tolist() == [0.0]  # two ties have log 2 at least
     assert heat(TargetEntropy(9.0), np.array([[1.0, 2.0]])).tolist() == [1e9]
     assert np.isfinite(apply(TargetEntropy(9.0), logs(0.9, 0.1))).all()
+
+
+def test_the_hottest_temperature_and_what_is_answered_by_it():
+    """1e9, or a million times the range where that is more than 1000; an entropy 1e-12 from log n counts as log n."""
+    rows = np.array([[3.0, 1.0, -np.inf], [1e12, -1e12, 0.0], [2000.0, -np.inf, 1.0]])
+    assert hottest(rows).tolist() == [[1e9], [2e18], [1.999e9]]
+    two = np.array([[0.0, -1.0], [1e12, 0.0]])
+    assert solve(two, np.log(2) - 5e-13).tolist() == [[1e9], [1e18]]
+    near = np.log(2) - 2e-10
+    assert entropy(two / solve(two, near)).ravel() == pytest.approx(near, abs=1e-12)
+    assert (solve(two, near) < hottest(two)).all()
+
+
+def test_a_row_whose_answer_is_known_is_not_swept():
+    for h in (0.0, 9.0):
+        with Sweeps() as sweeps:
+            solve(torch.tensor([WEATHER], dtype=torch.float64), h)
+        assert sweeps.count == 0
 
 
 def test_rows_are_solved_as_if_alone():

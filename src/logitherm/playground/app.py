@@ -21,7 +21,6 @@ from logitherm.model import Model
 from logitherm.playground import editor, keep, views, writing
 from logitherm.playground.asked import Asked, TooLarge
 from logitherm.playground.texts import CAP, Gone, Text, Texts
-from logitherm.presets import presets
 from logitherm.sampler import Sampler
 from logitherm.version import __version__
 
@@ -85,8 +84,7 @@ class Playground:
                 "context": model.context,
                 "vocabulary": model.vocabulary.size,
                 "cap": self._texts.cap,
-                "rules": editor.described(),
-                "presets": [vars(preset) for preset in presets().values()],
+                **editor.offered(),
             }
         )
 

@@ -72,9 +72,12 @@ def slider(rule: type[Rule], f: Field[Any]) -> Slider:
     return low, high, step
 
 
-def described() -> list[dict[str, Any]]:
-    """Every rule for the editor, by name."""
-    return [_described(rule) for _, rule in sorted(REGISTRY.items())]
+def offered() -> dict[str, Any]:
+    """What the editor offers: every rule by name, and the presets."""
+    return {
+        "rules": [_described(rule) for _, rule in sorted(REGISTRY.items())],
+        "presets": [vars(preset) for preset in presets().values()],
+    }
 
 
 def _described(rule: type[Rule]) -> dict[str, Any]:
@@ -148,5 +151,9 @@ def as_data(sampler: Sampler) -> dict[str, Any]:
     for rule in sampler.rules:
         values = {f.name: _plain(getattr(rule, f.name)) for f in fields(rule)}
         rules.append({"name": rule.name, "text": str(rule), "values": values})
-    remarks = [f"{remark.what}: {remark.advice}" for remark in lint(sampler).remarks if remark.kind != "note"]
+    remarks = [
+        f"{', '.join(concerned.rule for concerned in remark.rules)}: {remark.what} {remark.advice}"
+        for remark in lint(sampler).remarks
+        if remark.kind != "note"
+    ]
     return {"recipe": str(sampler), "rules": rules, "remarks": remarks}

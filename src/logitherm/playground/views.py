@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from logitherm import comparison
-from logitherm.arrays import entropy, log_softmax, numpy, softmax
-from logitherm.critical import critical
+from logitherm.arrays import Array, entropy, log_softmax, numpy, softmax
+from logitherm.critical import Name, critical
 from logitherm.errors import LogitsError
 from logitherm.model import Model
 from logitherm.playground.texts import Text
@@ -43,33 +43,37 @@ def under(model: Model, text: Text, sampler: Sampler | None) -> tuple[Sampler, l
 
 
 def step(model: Model, text: Text, place: int, sampler: Sampler | None, top: int) -> Data:
-    """The trace of the step that drew a token, without critical values, and what is not listed."""
+    """The trace of the step that drew a token, and what is not listed."""
     row, _ = text.step(place)
     bound, states = under(model, text, sampler)
-    found = trace(bound, row, states[place], min(top, MOST_LISTED), lambda i: label(model.vocabulary, i), limits=False)
-    told = found[0].to_dict()
-    listed = {token["id"] for token in told["stages"][0]["tokens"]}
+    told = waterfall(bound, row, states[place], top, _names(model))
+    return {**told, "drawn": text.tokens[place], "forced": place in text.forced}
+
+
+def waterfall(sampler: Sampler, row: Array, state: State, top: int, name: Name) -> Data:
+    """The trace of a step without critical values, with what the tokens that are not listed weigh at each stage."""
+    told = trace(sampler, row, state, min(top, MOST_LISTED), name, limits=False)[0].to_dict()
     for stage in told["stages"]:
         kept = sum(token["logit"] is not None for token in stage["tokens"])
         stage["rest"] = {
             "kept": stage["kept"] - kept,
             "mass": max(0.0, 1.0 - sum(token["p"] for token in stage["tokens"])),
         }
-    return {**told, "listed": len(listed), "drawn": text.tokens[place], "forced": place in text.forced}
+    return {**told, "listed": len(told["stages"][0]["tokens"]), "drawn": told["draw"]["id"], "forced": False}
 
 
 def limits(model: Model, text: Text, place: int, sampler: Sampler | None, tokens: Sequence[int]) -> list[Data]:
     """The settings at which some tokens enter or leave."""
     row, _ = text.step(place)
     bound, states = under(model, text, sampler)
-    state = states[place]
-    stages = list(bound.stages(row, state))
+    return crossings(bound, row, states[place], tokens, _names(model))
+
+
+def crossings(sampler: Sampler, row: Array, state: State, tokens: Sequence[int], name: Name) -> list[Data]:
+    """The settings at which some tokens of a step enter or leave."""
+    stages = list(sampler.stages(row, state))
     raw = numpy(row).astype(np.float64)
-
-    def name(i: int) -> str:
-        return label(model.vocabulary, i)
-
-    return [vars(found) for found in critical(bound, raw, state, stages, labels(bound), list(tokens), name)]
+    return [vars(found) for found in critical(sampler, raw, state, stages, labels(sampler), list(tokens), name)]
 
 
 def compare(model: Model, text: Text, place: int, samplers: Mapping[str, Sampler], top: int) -> Data:
@@ -77,7 +81,7 @@ def compare(model: Model, text: Text, place: int, samplers: Mapping[str, Sampler
     row, state = text.step(place)
     bound = {name: sampler.bind(model.vocabulary) for name, sampler in samplers.items()}
     start = State(state.history, state.prompt, state.seed, state.row)
-    found = comparison.compare(bound, row, start, top, lambda i: label(model.vocabulary, i), text.prompt).to_dict()
+    found = comparison.compare(bound, row, start, top, _names(model), text.prompt).to_dict()
     found["parts"] = [parts(model, text, sampler) for sampler in samplers.values()]
     return found
 
@@ -129,3 +133,7 @@ def _replayed(model: Model, bound: Sampler, text: Text, place: int, state: State
         "u": u,
         "entropy": float(taken.final_entropy[0]),
     }
+
+
+def _names(model: Model) -> Name:
+    return lambda token: label(model.vocabulary, token)

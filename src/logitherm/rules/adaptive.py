@@ -71,6 +71,5 @@ class AdaptiveP(Rule, name="adaptive_p"):
         with np.errstate(invalid="ignore"):  # a row may have nothing left where tokens are forced
             p = np.nan_to_num(numpy(softmax(step.received(memory)))[np.arange(len(step.tokens)), step.tokens])
         decay = np.asarray(at.values(self.decay))
-        new: np.ndarray = self._sums(memory, at) * (decay * np.ones(len(p)))[:, None]
-        new += np.stack([p, np.ones(len(p))], axis=1)
+        new: np.ndarray = self._sums(memory, at) * decay[:, None] + np.stack([p, np.ones(len(p))], axis=1)
         return new

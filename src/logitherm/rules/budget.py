@@ -15,55 +15,45 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import inf, log
 
-from logitherm.arrays import Array, count, keep, like, log_softmax, namespace, top
+from logitherm.arrays import Array, count, keep, like, log_softmax, namespace, only, top
 from logitherm.rules.base import Numbers, Rule, Tempering, parameter
 from logitherm.rules.rank import TopP
+from logitherm.rules.root import NEAR, root
+from logitherm.rules.target import hottest
 from logitherm.state import At
 
-TOLERANCE, PASSES = 1e-13, 100
-"""How far from the wanted log-odds, over 1 + their size, a solution may be; and the most passes. Few are used."""
-
-HOTTEST, NEARLY = 1e9, 1e-6
-"""The temperature of a flat row; log-odds within the second of the flat row's are taken for them."""
+COLDEST = 1e-9
+"""The least temperature that is looked at: colder is greedy."""
 
 
-def odds(gap: Array, members: Array, beta: Array) -> tuple[Array, Array]:
-    """The log of Σ exp(−β · gap) over the members, and their mean gap under those weights; each (rows, 1)."""
-    xp = namespace(gap)
-    least = xp.amin(keep(gap, members, inf), axis=-1, keepdims=True)
-    least = keep(least, least < inf, 0.0)
-    w = keep(xp.exp(-beta * keep(gap - least, members, 0.0)), members, 0.0)
-    total = xp.sum(w, axis=-1, keepdims=True)
-    total = keep(total, total > 0, 1.0)  # a row without members, which nobody asks about
-    return xp.log(total) - beta * least, xp.sum(w * keep(gap, members, 0.0), axis=-1, keepdims=True) / total
+def odds(logits: Array, members: Array, beta: Array) -> tuple[Array, Array]:
+    """The log of Σ exp(β · l) over the members, and their mean l under those weights; each (rows, 1)."""
+    xp = namespace(logits)
+    members = keep(logits, members)
+    most = top(members)
+    w = xp.exp(beta * (members - most))
+    mass = xp.sum(w, axis=-1, keepdims=True)
+    return xp.log(mass) + beta * most, xp.sum(w * only(members, w > 0), axis=-1, keepdims=True) / mass
 
 
 def solve(logits: Array, inside: Array, wanted: Array) -> Array:
-    """The temperature (rows, 1) at which the log-odds of the tokens not inside are as wanted; 1 where there are none.
-
-    Newton in β inside a bracket that bisection shrinks; a row that is solved stays as it is while others go on.
-    """
+    """The temperature (rows, 1) at which the tokens not inside have the wanted log-odds; 1 where there are none."""
     xp = namespace(logits)
-    alive = xp.isfinite(logits)
-    gap, outside = keep(top(logits) - logits, alive, 0.0), alive & ~inside
-    inside = alive & inside
-    one = xp.ones_like(gap[:, :1])
+    logits = logits - top(logits)
+    outside = xp.isfinite(logits) & ~inside
     some = count(outside) > 0
-    flat = xp.log(keep(one * count(outside), some, 1.0)) - xp.log(one * count(inside))
-    done = ~some | (wanted >= flat - NEARLY)
-    low, high, beta = one / HOTTEST, one * HOTTEST, one
-    for _ in range(PASSES):
-        if bool(done.all()):
-            break
-        (out, far), (stay, near) = odds(gap, outside, beta), odds(gap, inside, beta)
-        error, slope = out - stay - wanted, far - near  # the slope of −g
-        low, high = xp.where(error > 0, beta, low), xp.where(error > 0, high, beta)
-        newton = beta + error / keep(slope, slope > 0, 1.0)
-        good = (slope > 0) & (newton > low) & (newton < high)
-        done = done | (xp.abs(error) <= TOLERANCE * (1 + xp.abs(wanted))) | (high - low <= TOLERANCE * low)
-        beta = xp.where(done, beta, xp.where(good, newton, xp.sqrt(low * high)))
-    t = keep(1 / beta, wanted < flat - NEARLY, HOTTEST)
-    return keep(t, some, 1.0)
+    outside = xp.where(some, outside, inside)  # where there are none, nobody asks
+
+    def off(beta: Array) -> tuple[Array, Array]:
+        """How far the log-odds are below the wanted ones, and the slope of that."""
+        (stay, near), (out, far) = odds(logits, inside, beta), odds(logits, outside, beta)
+        return wanted + stay - out, near - far
+
+    one, most = xp.ones_like(wanted), hottest(logits)
+    low = 1 / most
+    flat = off(low)[0] >= 0
+    beta = root(off, low, one / COLDEST, one, flat | ~some)
+    return xp.where(some, xp.where(flat, most, 1 / beta), one)
 
 
 @dataclass(frozen=True)
@@ -79,7 +69,7 @@ class RiskBudget(Tempering, name="risk_budget"):
     Ties: tokens of one logit are in the nucleus together or not at all.
     Raises RecipeError if rho or p is outside (0, 1].
     Source: this project: the mass outside a fixed upper set never falls as T rises (module docstring), so the
-    temperature of a given risk is unique; solved to 1e-13 in log-odds.
+    temperature of a given risk is unique; solved to 1e-12 in log-odds.
     Example: p = [.4, .4, .1, .1] has the nucleus of the first two for p = 0.5; their odds against the others are
     4^(1/T), so risk_budget(0.2, 0.5) uses T = 1 (odds 4), and a rho of 1/3 uses T = 2 (odds 2).
     """
@@ -105,35 +95,24 @@ def strayed(log_p: Array, added: Array, s: Array) -> tuple[Array, Array]:
     z = log_p + s * added
     most = top(z)
     w = xp.exp(z - most)
-    total = xp.sum(w, axis=-1, keepdims=True)
-    mean = xp.sum(w * added, axis=-1, keepdims=True) / total
+    mass = xp.sum(w, axis=-1, keepdims=True)
+    mean = xp.sum(w * added, axis=-1, keepdims=True) / mass
     away = added - mean
-    return s * mean - most - xp.log(total), s * xp.sum(w * away * away, axis=-1, keepdims=True) / total
+    return s * mean - most - xp.log(mass), s * xp.sum(w * away * away, axis=-1, keepdims=True) / mass
 
 
 def share(log_p: Array, added: Array, kappa: Array) -> Array:
-    """The largest s in [0, 1], (rows, 1), at which KL(q_s ‖ p) is at most kappa; 0 where none is.
-
-    Newton from above inside a bracket that bisection shrinks; a row that is solved stays as it is while others go on.
-    """
+    """The largest s in [0, 1], (rows, 1), at which KL(q_s ‖ p) is at most kappa; 0 where none is."""
     xp = namespace(log_p)
-    high = xp.ones_like(log_p[:, :1])
-    low = xp.zeros_like(high)
-    s = high
-    within = strayed(log_p, added, high)[0] <= kappa
-    nowhere = ~within & (strayed(log_p, added, low)[0] >= kappa - TOLERANCE)
-    done = within | nowhere
-    for _ in range(PASSES):
-        if bool(done.all()):
-            break
+
+    def off(s: Array) -> tuple[Array, Array]:
+        """How far the divergence is above kappa, and its slope."""
         far, slope = strayed(log_p, added, s)
-        error = far - kappa
-        low, high = xp.where(error > 0, low, s), xp.where(error > 0, s, high)
-        newton = s - error / keep(slope, slope > 0, 1.0)
-        good = (slope > 0) & (newton > low) & (newton < high)
-        done = done | (xp.abs(error) <= TOLERANCE * (1 + kappa)) | (high - low <= TOLERANCE * high)
-        s = xp.where(done, s, xp.where(good, newton, (low + high) / 2))
-    return keep(s, ~nowhere, 0.0)
+        return far - kappa, slope
+
+    zero, one = xp.zeros_like(kappa), xp.ones_like(kappa)
+    nowhere = off(zero)[0] >= -NEAR
+    return root(off, zero, one, xp.where(nowhere, zero, one), nowhere)
 
 
 @dataclass(frozen=True)
@@ -150,7 +129,7 @@ class DistortionBudget(Rule, name="distortion_budget"):
     logits (rows, vocabulary) float64 -> the same shape.
     Ties: tokens that tie before the chain and after it stay tied.
     Raises RecipeError if kappa is negative.
-    Source: this project: KL(q_s ‖ p) rises with s (module docstring), so the largest s is unique; solved to 1e-13.
+    Source: this project: KL(q_s ‖ p) rises with s (module docstring), so the largest s is unique; solved to 1e-12 nats.
     Example: p = [.8, .2] after temperature(2.0) is [2/3, 1/3], with KL = 2/3 · log(5/6) + 1/3 · log(5/3) = .0487. So
     distortion_budget(0.05) leaves it, distortion_budget(0.01) goes back to T = 1.315, which gives [.742, .258].
     """
@@ -165,7 +144,7 @@ class DistortionBudget(Rule, name="distortion_budget"):
         xp = namespace(logits)
         alive = xp.isfinite(logits)
         kappa = like(at.values(self.kappa), logits)[:, None]
-        raw = keep(at.raw, alive, 0.0)
-        added = keep(logits, alive, 0.0) - raw
+        raw = only(at.raw, alive)
+        added = only(logits, alive) - raw
         s = share(keep(log_softmax(at.raw), alive), added, kappa)
         return xp.where(s < 1, keep(raw + s * added, alive), logits)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from logitherm.arrays import Array, count, gather, keep, namespace, top, weights
+from logitherm.arrays import Array, count, gather, keep, like, namespace, top, weights
 from logitherm.rules.base import SLACK, Cutoff
 from logitherm.state import At
 
@@ -64,7 +64,7 @@ class PLessNorm(Cutoff, name="p_less_norm"):
     def floor(self, logits: Array) -> Array:
         """The floor over the largest probability, (rows, 1), less the slack; 0 or less where all stay."""
         xp = namespace(logits)
-        n = count(xp.isfinite(logits)) * xp.ones_like(logits[:, :1])
+        n = like(count(xp.isfinite(logits)), logits)
         largest = 1 / xp.sum(weights(logits), axis=-1, keepdims=True)
         return (n * collision(logits) - 1 / largest) / xp.where(n > 1, n - 1, n) * (1 - SLACK)
 

@@ -39,7 +39,6 @@ def breaker(name: str, value: Any) -> str | Run:
 def spelled(text: str, vocabulary: Vocabulary) -> Iterator[Run]:
     """The runs of tokens that spell a text: each token that holds it; each that ends within it, and what follows."""
     wanted = text.encode()
-    start = len(vocabulary.encode("")) if len(wanted) > 1 else 0  # the model's start token, which no text has inside
     rests: dict[int, list[int]] = {}
     for token in range(vocabulary.size):
         word = vocabulary.bytes_of(token)
@@ -49,11 +48,12 @@ def spelled(text: str, vocabulary: Vocabulary) -> Iterator[Run]:
         for cut in range(1, len(wanted)):
             if word.endswith(wanted[:cut]):
                 if cut not in rests:
+                    start = len(vocabulary.encode(""))  # the model's start token, which no text has inside
                     rests[cut] = vocabulary.encode(wanted[cut:].decode(errors="ignore"))[start:][:MOST_TOKENS]
                 yield (token, *rests[cut])
 
 
-@lru_cache(maxsize=64)
+@lru_cache
 def by_first(breakers: tuple[Run, ...]) -> dict[int, list[Run]]:
     """The breakers by their first token, without it."""
     found: dict[int, list[Run]] = {}
@@ -83,7 +83,7 @@ def repeats(tokens: Sequence[int]) -> list[int]:
     lengths = [0] * n
     left = right = 0  # back[left:right] is equal to back[: right - left], and reaches farthest
     for k in range(1, n):
-        length = min(lengths[k - left], right - k) if k < right else 0
+        length = max(0, min(lengths[k - left], right - k))
         if k + length >= right:
             while k + length < n and back[length] == back[k + length]:
                 length += 1
@@ -96,11 +96,11 @@ def longest(tokens: Sequence[int], allowed: int, breakers: dict[int, list[Run]])
     """The tokens that would go on with a repeat of allowed tokens or more, each with the longest such repeat."""
     limit = unbroken(tokens, breakers)
     found: dict[int, int] = {}
-    if limit < allowed or len(tokens) <= allowed:
+    if limit < allowed:
         return found
     for k, length in enumerate(repeats(tokens)[1:], 1):
         following = tokens[len(tokens) - k]
-        if min(length, limit) >= max(allowed, found.get(following, 0)):
+        if min(length, limit) >= found.get(following, allowed):
             found[following] = min(length, limit)
     return {token: length for token, length in found.items() if () not in breakers.get(token, ())}
 

@@ -41,7 +41,7 @@ def normalised_entropy(logits: Array) -> Array:
     """Entropy as a fraction of log n, n being the tokens not removed; 0 where one token is left."""
     xp = namespace(logits)
     n = count(xp.isfinite(logits))
-    return entropy(logits) / xp.log(xp.where(n > 1, n, n + 1) * xp.ones_like(logits[:, :1]))
+    return entropy(logits) / xp.log(like(xp.clip(n, 2, None), logits))
 
 
 def median(logits: Array) -> Array:
@@ -193,9 +193,8 @@ class DynamicTemperature(Tempering, name="dynamic_temperature"):
                 t = t + at.column(weight) * feature(source)
         if at.memory is not None:
             t = t + at.column(self.running_perplexity) * like(perplexity(at.memory), logits)
-        low, high = at.column(self.t_min), at.column(self.t_max)
-        t = xp.where(t < low, low, t)
-        return xp.where(t > high, high, t)
+        low, high = (like(at.column(bound), logits) for bound in (self.t_min, self.t_max))
+        return xp.minimum(xp.maximum(t, low), high)
 
 
 @dataclass(frozen=True)
@@ -257,7 +256,6 @@ class Edt(Tempering, name="edt"):
 
     def temperature(self, logits: Array, at: At) -> Array:
         """The product, (rows, 1)."""
-        xp = namespace(logits)
         h = entropy(at.raw if self.of == "raw" else logits)
-        h = xp.where(h > SUREST, h, SUREST * xp.ones_like(h))
+        h = namespace(logits).maximum(h, like(SUREST, h))
         return at.column(self.t0) * at.column(self.base) ** (at.column(self.theta) / h)

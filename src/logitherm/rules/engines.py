@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -37,7 +36,7 @@ class Words:
         self._encode = vocabulary.encode
         self._start = len(vocabulary.encode(""))
         self._ids = {piece: token for token, piece in enumerate(self.tokens) if piece}
-        self._longest = max(map(len, self._ids), default=0)
+        self._lengths = sorted({len(piece) for piece in self._ids}, reverse=True)
 
     def __call__(self, text: str | bytes) -> list[int]:
         """The tokens of a text as the model's own tokenizer splits it, or else the longest first: how the engine wants
@@ -55,12 +54,12 @@ class Words:
     def _greedy(self, data: bytes) -> list[int]:
         ids = []
         while data:
-            known = (n for n in range(min(self._longest, len(data)), 0, -1) if data[:n] in self._ids)
-            length = next(known, 0)
-            if not length:
+            known = (data[:n] for n in self._lengths if data[:n] in self._ids)
+            piece = next(known, None)
+            if piece is None:
                 break  # nothing spells this byte: the engine finds that out
-            ids.append(self._ids[data[:length]])
-            data = data[length:]
+            ids.append(self._ids[piece])
+            data = data[len(piece) :]
         return ids
 
 
@@ -68,8 +67,7 @@ TOKENIZERS: WeakKeyDictionary[Vocabulary, Any] = WeakKeyDictionary()
 """What llguidance has made of vocabularies, for as long as these live: a large one takes a second."""
 
 
-@dataclass(frozen=True)
-class LLGuidance:
+class LLGuidance(NamedTuple):
     """A matcher of llguidance; it computes a mask in place, and is copied before it reads a token."""
 
     matcher: Any
@@ -88,7 +86,7 @@ class LLGuidance:
         """A copy that has read the token."""
         copy = self.matcher.deep_copy()
         copy.consume_token(token)
-        return replace(self, matcher=copy)
+        return self._replace(matcher=copy)
 
 
 def llguidance(kind: str, text: str, vocabulary: Vocabulary) -> LLGuidance:
@@ -112,8 +110,7 @@ def llguidance(kind: str, text: str, vocabulary: Vocabulary) -> LLGuidance:
     return LLGuidance(LLMatcher(tokenizer, grammar, log_level=0), vocabulary.size)
 
 
-@dataclass(frozen=True)
-class XGrammar:
+class XGrammar(NamedTuple):
     """A matcher of xgrammar, forked before it reads a token."""
 
     matcher: Any
@@ -123,9 +120,9 @@ class XGrammar:
         """(vocabulary,) bool."""
         import torch
 
-        bits = torch.zeros(1, self.size // 32 + 1, dtype=torch.int32)
+        bits = torch.zeros(self.size // 32 + 1, dtype=torch.int32)
         self.matcher.fill_next_token_bitmask(bits)
-        return np.unpackbits(bits.numpy()[0].view(np.uint8), count=self.size, bitorder="little").astype(bool)
+        return np.unpackbits(bits.numpy().view(np.uint8), count=self.size, bitorder="little").astype(bool)
 
     def ends(self) -> bool:
         """Whether the grammar is satisfied."""
@@ -135,7 +132,7 @@ class XGrammar:
         """A fork that has read the token."""
         fork = self.matcher.fork()
         fork.accept_token(token)
-        return replace(self, matcher=fork)
+        return self._replace(matcher=fork)
 
 
 def xgrammar(kind: str, text: str, vocabulary: Vocabulary) -> XGrammar:
@@ -145,13 +142,9 @@ def xgrammar(kind: str, text: str, vocabulary: Vocabulary) -> XGrammar:
     except ImportError as error:
         raise BackendUnavailable("engine='xgrammar' needs xgrammar: pip install xgrammar") from error
     known = engine.TokenizerInfo(
-        [*pieces(vocabulary), b""],
-        vocab_type=engine.VocabType.RAW,
-        vocab_size=vocabulary.size + 1,
-        stop_token_ids=[vocabulary.size],
-        add_prefix_space=False,
+        [*pieces(vocabulary), b""], vocab_type=engine.VocabType.RAW, stop_token_ids=[vocabulary.size]
     )
-    compiler = engine.GrammarCompiler(known, max_threads=1, cache_enabled=False)
+    compiler = engine.GrammarCompiler(known, max_threads=1)
     read = {"json_schema": compiler.compile_json_schema, "regex": compiler.compile_regex}
     try:
         compiled = read[kind](text)

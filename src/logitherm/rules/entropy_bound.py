@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import inf
 
-from logitherm.arrays import Array, count, descending, gather, keep, namespace, softmax, surprisal, top
+from logitherm.arrays import Array, count, descending, gather, keep, namespace, only, softmax, surprisal, top
 from logitherm.rules.base import SLACK, Cutoff, Numbers, choice, parameter
 from logitherm.state import At
 
@@ -34,7 +34,7 @@ def growing(down: Array) -> Array:
     z = down - down[:, :1]
     w = xp.exp(z)
     others = xp.concatenate([xp.zeros_like(w[:, :1]), xp.cumsum(w[:, 1:], axis=-1)], axis=-1)
-    return xp.log1p(others) - xp.cumsum(w * keep(z, xp.isfinite(z), 0.0), axis=-1) / (1 + others)
+    return xp.log1p(others) - xp.cumsum(w * only(z, xp.isfinite(z)), axis=-1) / (1 + others)
 
 
 @dataclass(frozen=True)
@@ -77,12 +77,12 @@ class TopH(Cutoff, name="top_h"):
         h, whole = self.reached(down)
         alpha = at.column(self.alpha)
         inside = (h <= alpha * (1 + SLACK) * whole) | (down == top(logits))
-        return gather(down, count(inside | ((alpha >= 1) & (self.form == "paper"))) - 1)
+        return gather(down, count(inside) - 1)
 
     def critical(self, logits: Array, token: int) -> Array:
         """What is reached with the token, over the whole, over 1 + 1e-6; 0 for the maxima, 2 where no alpha will do."""
         h, whole = self.reached(descending(logits))
         rank = count(logits > gather(logits, token))
         whole = whole * (1 + SLACK)
-        part = gather(h, rank) / keep(whole, whole > 0, 1.0)
+        part = gather(h, rank) / namespace(h).where(whole > 0, whole, namespace(h).ones_like(whole))
         return keep(keep(part, part < inf, 2.0), rank > 0, 0.0)

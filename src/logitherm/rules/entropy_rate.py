@@ -67,11 +67,7 @@ class EntropyRate(Tempering, name="entropy_rate"):
     def __post_init__(self) -> None:
         super().__post_init__()
         low, high = (v if isinstance(v, tuple) else (v,) for v in (self.t_min, self.t_max))
-        pairs = (
-            zip(low * len(high), high * len(low), strict=False)
-            if 1 in (len(low), len(high))
-            else zip(low, high, strict=False)
-        )
+        pairs = [(low[i % len(low)], high[i % len(high)]) for i in range(max(len(low), len(high)))]
         if any(not isinstance(a, Schedule) and not isinstance(b, Schedule) and a > b for a, b in pairs):
             raise RecipeError(f"EntropyRate.t_min must be at most t_max; got {self.t_min!r} > {self.t_max!r}")
 
@@ -106,9 +102,9 @@ class EntropyRate(Tempering, name="entropy_rate"):
                 found = step.final_entropy
         else:
             t = np.exp(self._used(memory, at))
-            found = numpy(entropy(step.raw / like(t, step.raw)[:, None]))[:, 0]
+            found = numpy(entropy(step.raw / like(t, step.raw)[:, None])).ravel()
         error = np.nan_to_num(found - np.asarray(at.values(self.target)))
         wanted = now - np.asarray(at.values(self.eta)) * error
         side = np.sign(wanted - np.clip(wanted, low, high))
-        since = np.where(memory[:, 1] * side > 0, memory[:, 1], 0.0)
-        return np.stack([np.clip(wanted, low, high), side * (1 + np.abs(since)), error], axis=1)
+        held = side * (1 + np.maximum(memory[:, 1] * side, 0))
+        return np.stack([np.clip(wanted, low, high), held, error], axis=1)

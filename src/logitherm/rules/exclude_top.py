@@ -50,7 +50,7 @@ class Xtc(Rule, name="xtc"):
         """The rule with the model's line break and ends, unless it has its own list."""
         if self.protect is not None:
             return self
-        line = [token for token in vocabulary.encode("\n")[-1:] if vocabulary.bytes_of(token).endswith(b"\n")]
+        line = [token for token in vocabulary.encode("\n") if vocabulary.bytes_of(token).endswith(b"\n")]
         return replace(self, protect=tuple(dict.fromkeys([*line, *vocabulary.eos])))
 
     def apply(self, logits: Array, at: At) -> Array:

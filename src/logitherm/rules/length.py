@@ -9,14 +9,14 @@ from typing import Any, Self
 
 import numpy as np
 
-from logitherm.arrays import Array, keep, like, namespace
+from logitherm.arrays import Array, keep, like, namespace, only
 from logitherm.errors import RecipeError
 from logitherm.rules.base import Numbers, Rule, listed, parameter, whole
 from logitherm.rules.constrain import below
 from logitherm.state import At
 from logitherm.vocabulary import Vocabulary
 
-MOST = 1e30
+MOST = 10.0**30
 """The growth stops at this factor, where the end is certain: logits stay finite."""
 
 
@@ -71,9 +71,8 @@ class LengthDecay(Rule, name="length_decay"):
         xp = namespace(logits)
         grown = like(growth, logits)[:, None]
         alive = xp.isfinite(logits)
-        finite = keep(logits, alive, 0.0)
-        moved = (grown != 1) & ends(self, logits) & alive
-        return xp.where(moved, finite + xp.abs(finite) * (grown - 1), logits)
+        finite = only(logits, alive)
+        return xp.where(alive & ends(self, logits), finite + xp.abs(finite) * (grown - 1), logits)
 
 
 @dataclass(frozen=True)

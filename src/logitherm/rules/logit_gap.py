@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import inf
 
-from logitherm.arrays import NEG_INF, Array, count, descending, first, gather, keep, like, namespace, top
+from logitherm.arrays import Array, count, descending, first, gather, keep, like, namespace, top
 from logitherm.rules.base import SLACK, Cutoff, Numbers, parameter
 from logitherm.state import At
 
@@ -45,13 +45,13 @@ class TopNSigma(Cutoff, name="top_n_sigma"):
 
     def cutoff(self, logits: Array, at: At) -> Array:
         """The largest logit less n deviations; -inf where n is 0."""
-        n = at.column(self.n) + namespace(logits).zeros_like(logits[:, :1])
+        n = like(at.values(self.n), logits)[:, None]
         return keep(top(logits) - n * (1 + SLACK) * deviation(logits), n > 0)
 
     def critical(self, logits: Array, token: int) -> Array:
         """The token's distance from the largest logit in deviations, over 1 + 1e-6; 0 for the maxima."""
         gap, sigma = top(logits) - gather(logits, token), deviation(logits) * (1 + SLACK)
-        return keep(gap, gap > 0, 0.0) / keep(sigma, sigma > 0, 1.0)
+        return gap / keep(sigma, sigma > 0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -81,17 +81,17 @@ class MinK(Cutoff, name="min_k"):
     def _cliff(self, down: Array) -> tuple[Array, Array, Array]:
         """How many stand above the drop, how many are left, and the range of the row; each (rows, 1), numbers."""
         xp = namespace(down)
-        alive = xp.isfinite(down)
-        n = count(alive)
-        both = alive[:, 1:]
-        drop = keep(down[:, :-1], both, 0.0) - keep(down[:, 1:], both, 0.0)
-        weight = drop / (xp.cumsum(xp.ones_like(drop), axis=-1))
+        n = count(xp.isfinite(down))
+        lowest = gather(down, n - 1)
+        left = xp.maximum(down, lowest)  # nothing drops behind the last that is left
+        drop = left[:, :-1] - left[:, 1:]
+        weight = drop / xp.cumsum(xp.ones_like(drop), axis=-1)
         heaviest = xp.amax(weight, axis=-1, keepdims=True)
         place = first(weight >= heaviest * (1 - SLACK))[:, None] + xp.ones_like(down[:, :1])
-        return place, n + xp.zeros_like(place), down[:, :1] - gather(down, n - 1)
+        return place, n, down[:, :1] - lowest
 
     def cutoff(self, logits: Array, at: At) -> Array:
-        """The logit of the last that stays; -inf where tau is infinite."""
+        """The logit of the last that stays."""
         xp = namespace(logits)
         if logits.shape[-1] < 2:
             return logits
@@ -99,8 +99,7 @@ class MinK(Cutoff, name="min_k"):
         place, n, spread = self._cliff(down)
         tau = like(at.values(self.tau), logits)[:, None]
         floor = xp.floor(tau * (1 + SLACK) / keep(spread, spread > 0, 1.0))
-        k = xp.where(floor > place, xp.where(floor < n, floor, n), place)
-        return keep(gather(down, k - 1), (tau < inf) & (spread > 0), NEG_INF)
+        return gather(down, xp.maximum(place, xp.fmin(floor, n)) - 1)  # n too where the floor is inf / inf
 
     def critical(self, logits: Array, token: int) -> Array:
         """The token's rank times the row's range, over 1 + 1e-6; 0 for what stands above the drop."""

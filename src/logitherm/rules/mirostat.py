@@ -10,7 +10,7 @@ from math import inf, log
 
 import numpy as np
 
-from logitherm.arrays import Array, count, descending, gather, keep, like, log_softmax, namespace, top
+from logitherm.arrays import Array, count, descending, gather, keep, like, log_softmax, namespace, only, top
 from logitherm.rules.base import SLACK, Numbers, Rule, choice, parameter
 from logitherm.rules.memory import asked
 from logitherm.state import At, Step
@@ -21,8 +21,8 @@ BIT = log(2.0)
 RANKS = 100
 """From how many of the likeliest tokens version 1 reads the slope of the row."""
 
-FLAT, STRAIGHT = 1e-12, 1e-9
-"""The least slope, which is divided by; and how near 1 one counts as 1, where the formula divides zero by zero."""
+FLAT = 1e-12
+"""The least slope, which is divided by."""
 
 
 @dataclass(frozen=True)
@@ -94,18 +94,14 @@ def rank(logits: Array, mu: Array) -> Array:
     xp = namespace(logits)
     down = descending(logits)[:, :RANKS]
     pairs = xp.isfinite(down[:, 1:])
-    down = keep(down, xp.isfinite(down), 0.0)
     places = np.arange(1, down.shape[1])
-    t = like(np.log((places + 1) / places), logits)
-    b = keep(down[:, :-1] - down[:, 1:], pairs, 0.0)
-    squares = xp.sum(keep(t * t, pairs, 0.0), axis=-1, keepdims=True)
-    s = xp.sum(t * b, axis=-1, keepdims=True) / keep(squares, squares > 0, 1.0)
-    n = count(xp.isfinite(logits)) * xp.ones_like(mu)
+    t = only(like(np.log((places + 1) / places), logits), pairs)
+    b = only(down[:, :-1] - only(down[:, 1:], pairs), pairs)
+    squares, one = xp.sum(t * t, axis=-1, keepdims=True), xp.ones_like(mu)
+    s = xp.sum(t * b, axis=-1, keepdims=True) / xp.where(squares > 0, squares, one)
     size = log(max(2, logits.shape[-1]))
-    straight = xp.abs(s - 1) < STRAIGHT
-    e = xp.where(straight, xp.ones_like(s), s - 1)
-    scale = xp.where(straight, xp.ones_like(s) / size, e / -xp.expm1(-e * size))
-    log_k = (xp.log(scale) + mu * BIT) / keep(s, s > FLAT, FLAT)
-    whole = (log_k >= xp.log(n)) | (squares == 0)
-    k = xp.where(whole, n, xp.floor(xp.exp(keep(log_k, ~whole, 0.0))))
-    return xp.where(k >= 1, k, xp.ones_like(k))
+    e = xp.where(s == 1, one, s - 1)
+    scale = xp.where(s == 1, one / size, e / -xp.expm1(-e * size))
+    with np.errstate(over="ignore"):  # a ceiling far above all
+        k = xp.floor(xp.exp((xp.log(scale) + mu * BIT) / xp.clip(s, FLAT, None)))
+    return xp.clip(k, one, like(count(xp.isfinite(logits)), mu))

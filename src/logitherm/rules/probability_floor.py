@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from logitherm.arrays import NEG_INF, Array, entropy, gather, keep, namespace, softmax, top, weights
+from logitherm.arrays import NEG_INF, Array, entropy, gather, keep, like, namespace, softmax, top, weights
 from logitherm.rules.base import SLACK, Cutoff, Numbers, parameter
 from logitherm.state import At
 
@@ -23,14 +23,13 @@ def total(logits: Array) -> Array:
 
 def at_most(logits: Array, cutoff: Array) -> Array:
     """The cutoff, or the largest logit where that is lower: a floor above every probability keeps the maxima."""
-    highest = top(logits)
-    return namespace(logits).where(cutoff < highest, cutoff, highest)
+    return namespace(logits).minimum(cutoff, top(logits))
 
 
 def or_always(logits: Array, token: int, value: Array) -> Array:
     """A critical value that is an upper bound; 1, the end of its range, for what no setting removes."""
     below = gather(logits, token) < top(logits)
-    return keep(value, below & (value < 1), 1.0)
+    return namespace(logits).minimum(keep(value, below, math.inf), like(1.0, logits))
 
 
 @dataclass(frozen=True)
@@ -91,15 +90,14 @@ class Eta(Cutoff, name="eta"):
         xp = namespace(logits)
         fixed: Any = at.column(self.epsilon, log_of)
         moving = at.column(self.epsilon, lambda e: log_of(math.sqrt(e))) - entropy(logits)
-        floor = xp.where(moving < fixed, moving, fixed + xp.zeros_like(moving))
-        return at_most(logits, top(logits) + xp.log(total(logits)) + floor)
+        return at_most(logits, top(logits) + xp.log(total(logits)) + xp.minimum(moving, like(fixed, logits)))
 
     def critical(self, logits: Array, token: int) -> Array:
         """The larger of p and (p · e^H)², p being the token's probability over 1 − 1e-6; 1 for what always stays."""
         xp = namespace(logits)
         p = gather(softmax(logits), token) / (1 - SLACK)
         flat = (p * xp.exp(entropy(logits))) ** 2
-        return or_always(logits, token, xp.where(flat > p, flat, p))
+        return or_always(logits, token, xp.maximum(flat, p))
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import inf
 
-from logitherm.arrays import Array, keep, namespace, top
+from logitherm.arrays import Array, namespace, only, top
 from logitherm.rules.base import Numbers, Rule, parameter
 from logitherm.state import At
 
@@ -39,6 +39,6 @@ class Quadratic(Rule, name="quadratic"):
         xp = namespace(logits)
         factor, curve = at.column(self.factor), at.column(self.curve)
         alive = xp.isfinite(logits)
-        d = keep(top(logits) - logits, alive, 0.0)
+        d = only(top(logits) - logits, alive)
         bent = top(logits) - factor * d * d * ((3 - curve) / 2 + (curve - 1) / 2 * d)
-        return xp.where(alive & (factor + 0 * d > 0), bent, logits)
+        return xp.where(alive & (factor > 0), bent, logits)

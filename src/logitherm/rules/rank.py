@@ -33,7 +33,7 @@ class TopK(Cutoff, name="top_k"):
     def cutoff(self, logits: Array, at: At) -> Array:
         """The k-th largest logit; the smallest of all where k is off."""
         size = logits.shape[-1]
-        return gather(descending(logits), at.column(self.k, lambda k: (k if 0 < k < size else size) - 1))
+        return gather(descending(logits), at.column(self.k, lambda k: min(k or size, size) - 1))
 
     def critical(self, logits: Array, token: int) -> Array:
         """The token's rank, 1 for the likeliest: one more than the tokens strictly above it."""

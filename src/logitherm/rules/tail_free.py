@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 
 from logitherm.arrays import Array, count, descending, gather, keep, like, namespace, softmax
 from logitherm.rules.base import SLACK, Cutoff, Numbers, parameter
@@ -15,22 +16,21 @@ STRAIGHT = 1e-6
 def bend(down: Array) -> Array:
     """(rows, vocabulary) for each place of logits sorted downwards, the part of the bend that lies before it.
 
-    It is 0 at the first place; for place i (from 1) it is Σ_{j≤i} |pⱼ₋₁ − 2 pⱼ + pⱼ₊₁| over the sum of all, 2 at the
-    last, which has none of its own and never stays. Rows with fewer than three tokens left have 0 everywhere.
+    It is 0 at the first place; for place i (from 1) it is Σ_{j≤i} |pⱼ₋₁ − 2 pⱼ + pⱼ₊₁| over the sum of all, inf at
+    the last, which has none of its own and never stays. Rows with fewer than three tokens left have 0 everywhere.
     """
     xp = namespace(down)
-    p = softmax(down)
     n = count(xp.isfinite(down))
-    place = xp.cumsum(xp.ones_like(p), axis=-1) - 1
-    sharp = xp.abs(p[:, :-2] - 2 * p[:, 1:-1] + p[:, 2:])
-    sharp = keep(sharp, place[:, 1:-1] < n - 1, 0.0)
-    total = xp.sum(sharp, axis=-1, keepdims=True)
-    even = keep(xp.ones_like(sharp), place[:, 1:-1] < n - 1, 0.0) / xp.where(n > 2, n - 2, n)
-    part = xp.where(total > STRAIGHT, sharp / keep(total, total > STRAIGHT, 1.0), even)
-    none = xp.zeros_like(p[:, :1])
-    before = xp.concatenate([none, xp.cumsum(part, axis=-1), none], axis=-1)
-    before = xp.where(place < n - 1, before, 2 + 0 * before)
-    return xp.where(n > 2, before, 0 * before)
+    p = softmax(down)
+    rank = xp.cumsum(xp.ones_like(p), axis=-1)
+    inner, short = rank[:, 1:] < n, n < 3
+    beyond = xp.concatenate([p, xp.zeros_like(p[:, :1])], axis=-1)[:, 2:]
+    sharp = keep(xp.abs(p[:, :-1] - 2 * p[:, 1:] + beyond), inner, 0.0)
+    straight = xp.sum(sharp, axis=-1, keepdims=True) <= STRAIGHT
+    sharp = xp.where(straight, like(inner, sharp), sharp)
+    part = sharp / xp.where(short, n, xp.sum(sharp, axis=-1, keepdims=True))
+    before = xp.concatenate([xp.zeros_like(p[:, :1]), xp.cumsum(part, axis=-1)], axis=-1)
+    return keep(before, (rank < n) | short, inf)
 
 
 @dataclass(frozen=True)
@@ -60,15 +60,11 @@ class Tfs(Cutoff, name="tfs"):
     def cutoff(self, logits: Array, at: At) -> Array:
         """The logit of the last place that stays; the lowest of all where z is 1."""
         down = descending(logits)
-        if logits.shape[-1] < 3:
-            return down[:, -1:]
         z = like(at.values(self.z), logits)[:, None]
         inside = (bend(down) <= z + SLACK) | (z >= 1)
         return gather(down, count(inside) - 1)
 
     def critical(self, logits: Array, token: int) -> Array:
         """The bend before the token, less 1e-6; 1 for the last, which stays only where the rule is off."""
-        if logits.shape[-1] < 3:
-            return namespace(logits).zeros_like(logits[:, :1])
         spent = gather(bend(descending(logits)), count(logits > gather(logits, token)))
-        return keep(keep(spent - SLACK, spent > SLACK, 0.0), spent < 2, 1.0)
+        return namespace(logits).clip(spent - SLACK, 0.0, 1.0)

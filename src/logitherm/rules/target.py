@@ -10,52 +10,44 @@ from dataclasses import dataclass
 from math import inf, log
 from typing import Any
 
-from logitherm.arrays import Array, count, entropy, keep, like, namespace, top
+from logitherm.arrays import Array, count, entropy, keep, like, namespace, only, top
 from logitherm.rules.base import Numbers, Tempering, parameter
+from logitherm.rules.root import NEAR, root
 from logitherm.state import At
 
-TOLERANCE = 1e-12
-"""How far from the wanted entropy a solution may be, nats."""
+COLD = log(1e-9)
+"""The least log T that is looked at: colder is greedy."""
 
-PASSES = 80
-"""The most passes over a row; about seven are usual."""
 
-COLD, HOT = log(1e-9), log(1e9)
-"""The bounds of log T: colder is greedy, hotter is uniform."""
+def hottest(logits: Array) -> Array:
+    """A temperature, (rows, 1), at which any row is flat: 1e9, or 1e6 times the range of a row with more than 1000."""
+    width = top(logits) + top(keep(-logits, namespace(logits).isfinite(logits)))
+    return 1e6 * namespace(logits).clip(width, 1e3, None)
 
 
 def solve(logits: Array, h: Any) -> Array:
-    """The temperature (rows, 1) at which each row's entropy is h nats; 0 or 1e9 where none is.
+    """The temperature (rows, 1) at which each row's entropy is h nats; 0 or `hottest` where none is.
 
-    Newton in log T inside a bracket that bisection shrinks: the entropy is monotone but not convex in log T, so that
-    Newton alone may run away. A row that is solved stays as it is while others go on, so rows do not see each other.
+    The root is below range / √(8 · (log n − h)) (docs/theory.md), so in the bracket: h is 1e-12 from log n at least.
     """
     xp = namespace(logits)
-    gap = top(logits) - logits  # +inf where removed
-    alive = xp.isfinite(logits)
-    gap = keep(gap, alive, 0.0)
-    zero = xp.zeros_like(gap[:, :1])
-    h = zero + h
-    ties, n = count(alive & (gap == 0)), count(alive)
-    low, high, u = zero + COLD, zero + HOT, zero
-    done = (h <= xp.log(ties * xp.ones_like(zero)) + TOLERANCE) | (h >= xp.log(n * xp.ones_like(zero)) - TOLERANCE)
-    for _ in range(PASSES):
-        if bool(done.all()):
-            break
-        z = -gap * xp.exp(-u)
-        weight = keep(xp.exp(z), alive, 0.0)
-        total = xp.sum(weight, axis=-1, keepdims=True)
-        mean = xp.sum(weight * z, axis=-1, keepdims=True) / total
-        error = xp.log(total) - mean - h
-        slope = xp.sum(weight * z * z, axis=-1, keepdims=True) / total - mean * mean
-        low, high = xp.where(error < 0, u, low), xp.where(error < 0, high, u)
-        newton = u - error / xp.where(slope > TOLERANCE, slope, xp.ones_like(slope))
-        inside = (slope > TOLERANCE) & (newton > low) & (newton < high)
-        done = done | (xp.abs(error) <= TOLERANCE) | (high - low < TOLERANCE)
-        u = xp.where(done, u, xp.where(inside, newton, (low + high) / 2))
-    t = xp.exp(u)
-    t = keep(t, h > xp.log(ties * xp.ones_like(zero)) + TOLERANCE, 0.0)
-    return keep(t, (h < xp.log(n * xp.ones_like(zero)) - TOLERANCE) | (t == 0), 1e9)
+    below = logits - top(logits)  # -inf where removed
+    h = xp.zeros_like(below[:, :1]) + h
+    cold = h <= xp.log(like(count(below == 0), h)) + NEAR
+    hot = h >= xp.log(like(count(xp.isfinite(below)), h)) - NEAR
+
+    def off(u: Array) -> tuple[Array, Array]:
+        """The entropy less the wanted one, and the varentropy, at log T = u."""
+        z = below * xp.exp(-u)
+        w = xp.exp(z)
+        z = only(z, w > 0)
+        mass = xp.sum(w, axis=-1, keepdims=True)
+        mean = xp.sum(w * z, axis=-1, keepdims=True) / mass
+        return xp.log(mass) - mean - h, xp.sum(w * z * z, axis=-1, keepdims=True) / mass - mean * mean
+
+    most = hottest(logits)
+    u = root(off, xp.full_like(h, COLD), xp.log(most), xp.zeros_like(h), cold | hot)
+    return xp.where(cold, xp.zeros_like(h), xp.where(hot, most, xp.exp(u)))
 
 
 @dataclass(frozen=True)
@@ -69,7 +61,7 @@ class TargetEntropy(Tempering, name="target_entropy"):
     logits (rows, vocabulary) float64 -> the same shape; the order of tokens never changes. Multiplying all logits by a
     number changes nothing.
     Raises RecipeError if h is negative.
-    Source: dH/dT = Var(l)/T³ ≥ 0 (docs/dynamic-temperature.md); solved to 1e-12 nats.
+    Source: dH/dT = Var(l)/T³ ≥ 0 (docs/dynamic-temperature.md); solved to 1e-12 nats by Newton's method in log T.
     Example: target_entropy(0.5) on logits [1, 2, 3, 4] uses T = .532303107418.
     """
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from logitherm.arrays import NEG_INF, Array, gather, keep, top, weights
+from logitherm.arrays import NEG_INF, Array, gather, namespace, top, weights
 from logitherm.rules.base import SLACK, Cutoff, Numbers, parameter
 from logitherm.state import At
 
@@ -36,5 +36,4 @@ class MinP(Cutoff, name="min_p"):
 
     def critical(self, logits: Array, token: int) -> Array:
         """The token's probability over the largest one, over 1 − 1e-6; at most 1, which keeps the maxima."""
-        ratio = gather(weights(logits), token) / (1 - SLACK)
-        return keep(ratio, ratio < 1, 1.0)
+        return namespace(logits).clip(gather(weights(logits), token) / (1 - SLACK), None, 1.0)

@@ -1,12 +1,12 @@
 // The recipe: cards of rules to add, drag, switch off and remove, with sliders; and its text, always in step.
 
-import { ask, Refused } from "./api.js";
+import { Refused } from "./api.js";
 import { el, fill, later } from "./dom.js";
 
 const FAMILIES = { temperature: "Temperatures", cutoff: "Cutoffs", other: "Others" };
 
-/** An editor in an element. `changed` is told the recipe's text whenever it can be read. */
-export function editor(root, about, name, changed) {
+/** An editor in an element. `ask("recipe", {recipe})` reads a text; `changed` is told the recipe's whenever it changes. */
+export function editor(root, about, name, ask, changed) {
   const rules = Object.fromEntries(about.rules.map((rule) => [rule.name, rule]));
   let cards = []; // {name, values, on}
   let version = 0;

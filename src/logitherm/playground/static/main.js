@@ -8,7 +8,7 @@ import { replayed } from "./replay.js";
 import * as share from "./share.js";
 import { strip, TEMPERATURES } from "./strip.js";
 import { colours, textView } from "./text.js";
-import { conditions, waterfall } from "./waterfall.js";
+import { hint, waterfall } from "./waterfall.js";
 
 const $ = (id) => document.getElementById(id);
 const WHY = {
@@ -192,9 +192,7 @@ const asked = later(120, async (question, made) => {
   await trying(async () => {
     const found = await questions.limits(question);
     if (!found || row !== made) return;
-    const said = conditions(found);
-    made.title = said;
-    if ($("limits")) $("limits").textContent = `${made.querySelector(".word").textContent}: ${said}`;
+    hint(views.why, made, found);
   });
 });
 
@@ -202,7 +200,7 @@ async function compare(root) {
   if (!other) {
     const place = el("div", { class: "second" });
     root.append(el("p", { class: "faint" }, "A is the recipe beside the text; B is this one:"), place, el("div", { class: "found" }));
-    other = editor(place, page.about, "recipe B", (recipe) => {
+    other = editor(place, page.about, "recipe B", ask, (recipe) => {
       page.other = recipe;
       redraw();
     });
@@ -284,7 +282,7 @@ async function open_() {
   const { about } = page;
   $("model").textContent = `${size(about)}, ${about.vocabulary.toLocaleString("en")} tokens. ${about.about ?? ""}`;
   view = textView($("text"), $("tip"), choose);
-  mine = editor($("recipe"), about, "the recipe", (recipe) => {
+  mine = editor($("recipe"), about, "the recipe", ask, (recipe) => {
     page.recipe = recipe;
     redraw();
   });

@@ -2,7 +2,7 @@
 
 import { el, fill, number, visible } from "./dom.js";
 
-/** Draw a step's trace. `force` puts another token here; `hovered` is told which token the pointer is on. */
+/** Draw a step's trace. `force` puts another token here, where that can be done; `hovered` is told which token the pointer is on. */
 export function waterfall(root, trace, { force, hovered }) {
   const { stages, draw } = trace;
   const last = stages.length - 1;
@@ -21,10 +21,12 @@ export function waterfall(root, trace, { force, hovered }) {
     const cells = stages.map((stage) => stage.tokens[i]);
     const gone = cells[last].logit === null;
     const classes = [raw.id === draw.id ? "drawn" : "", raw.id === trace.drawn ? "here" : "", gone ? "gone" : ""].filter(Boolean).join(" ");
-    const put = el("button", { type: "button", class: "small put", "aria-label": `Put ${visible(raw.text)} here instead`, title: "Put this token here instead", onclick: () => force(raw.id) }, "↳");
+    const put = force
+      ? el("button", { type: "button", class: "small put", "aria-label": `Put ${visible(raw.text)} here instead`, title: "Put this token here instead", onclick: () => force(raw.id) }, "↳")
+      : el("span", { class: "put" });
     const row = el(
       "tr",
-      { class: classes },
+      { class: classes, tabindex: force ? null : "0" },
       el("th", { scope: "row" }, raw.id === trace.drawn ? el("span", { class: "put", title: "in the text" }, "▶") : put, " ", el("span", { class: "word" }, visible(raw.text))),
       cells.map((cell, place) => {
         const before = place ? cells[place - 1] : null;
@@ -53,7 +55,7 @@ export function waterfall(root, trace, { force, hovered }) {
       ),
     ),
     ruler(trace),
-    el("p", { class: "limits", id: "limits" }, "Hover a token, or reach its button, for the settings at which it enters or leaves."),
+    el("p", { class: "limits", "aria-live": "polite" }, "Hover a token, or reach it with Tab, for the settings at which it enters or leaves."),
   );
 }
 
@@ -77,8 +79,14 @@ function ruler({ draw }) {
   );
 }
 
-/** The conditions under which a token stays, as sentences. */
-export function conditions(limits) {
+/** Say under which conditions the token of a row stays. */
+export function hint(root, row, limits) {
+  row.title = conditions(limits);
+  root.querySelector(".limits").textContent = `${row.querySelector(".word").textContent}: ${row.title}`;
+}
+
+/** The conditions as sentences. */
+function conditions(limits) {
   if (!limits.length) return "no setting of this recipe removes it";
   return limits.map((l) => `${l.rule}: ${l.kept ? "stays while" : "would stay with"} ${l.parameter} ${l.keeps} ${number(l.value)} (now ${number(l.setting)})`).join(" · ");
 }

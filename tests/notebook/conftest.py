@@ -1,0 +1,103 @@
+"""A real JupyterLab with a real kernel, in a real Chromium."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager
+
+import nbformat
+import pytest
+from playwright.sync_api import expect
+
+from tests.playground.conftest import browser, watched  # noqa: F401 (the fixture)
+
+SETTINGS = {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}
+"""Its news would come from elsewhere, and it asks whether it may fetch them."""
+
+OPTIONS = """
+--no-browser --allow-root --ip=127.0.0.1 --port=0 --IdentityProvider.token=known --LabApp.expose_app_in_browser=True
+--LabApp.extension_manager=readonly
+""".split()  # noqa: SIM905
+
+
+class Lab:
+    """JupyterLab in a process of its own, in an empty folder."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        places = {name: str(folder / name.lower()) for name in ("config", "data", "runtime")}
+        settings = folder / "config" / "labconfig" / "page_config.json"
+        settings.parent.mkdir(parents=True)
+        settings.write_text(json.dumps(SETTINGS))
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "jupyterlab", *OPTIONS],
+            cwd=folder,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "LOGITHERM_PLAN": "plain", **{f"JUPYTER_{k.upper()}_DIR": v for k, v in places.items()}},
+        )
+        said = []
+        for line in self.process.stderr:
+            said.append(line)
+            if found := re.search(r"http://127\.0\.0\.1:(\d+)/", line):
+                self.port = found[1]
+                break
+        assert hasattr(self, "port"), "".join(said)
+        threading.Thread(target=lambda: [*self.process.stderr], daemon=True).start()  # so that it never waits for us
+
+    def write(self, name, cells):
+        """A notebook of these code cells; its address."""
+        book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+        book.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        nbformat.write(book, self.folder / name)
+        return f"http://127.0.0.1:{self.port}/lab/tree/{name}?token=known"
+
+    def end(self):
+        self.process.terminate()
+        self.process.wait(30)
+        self.process.stderr.close()
+
+
+expect.set_options(timeout=30_000)
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory):
+    found = Lab(tmp_path_factory.mktemp("lab"))
+    yield found
+    found.end()
+
+
+@contextmanager
+def opened(browser, lab, name, *cells):  # noqa: F811
+    """A notebook in the browser, its cells run one after another."""
+    with watched(browser) as page:
+        page.goto(lab.write(name, cells))
+        page.wait_for_function(
+            "window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
+        )
+        command(page, "notebook:run-all-cells")
+        yield page
+
+
+def command(page, name, **given):
+    """One of JupyterLab's own commands, when it is ready for it."""
+    page.wait_for_function("name => window.jupyterapp?.commands.isEnabled(name)", arg=name)
+    page.evaluate("([name, given]) => void window.jupyterapp.commands.execute(name, given)", [name, given])
+
+
+EXECUTE = """async (code) => {
+  const asked = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.requestExecute({ code });
+  let said = "";
+  asked.onIOPub = ({ content }) => (said += content.text ?? content.evalue ?? "");
+  await asked.done;
+  return said;
+}"""
+
+
+def execute(page, code):
+    """Run code in the notebook's kernel; what it printed, or its error."""
+    return page.evaluate(EXECUTE, code)
