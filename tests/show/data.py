@@ -58,9 +58,13 @@ def hostile_file(folder, top=None):
 
 
 def results(folder):
-    """One of each kind of result that is not in the functions above, from the same model."""
+    """One of each kind of result that is not in the functions above: of a text with all fates, and of a hostile one."""
     right, wrong = hostile_file(folder)
+    mixed = folder / "mixed.trace"
+    text("temperature(3)", seed=2, save_trace=mixed, max_new_tokens=30)
     return {
+        "mixed replay": replay(mixed, "temperature(0.7) | top_k(3)"),
+        "mixed remarks": lint("top_p(0.5) | top_k(0) | top_k(2)", trace=mixed),
         "replay": replay(right, "top_k(1) | ban(ids=[62])"),
         "remarks": lint("temperature(0.5) | top_k(0) | top_k(3)", trace=right),
         "verification": verify(wrong),

@@ -105,7 +105,7 @@ def test_in_a_notebook_they_are_pages(made):
 
 def test_figures_are_the_same_twice(made, tmp_path):
     drawn = {name: result for name, result in made.items() if isinstance(result, Drawn)}
-    assert len(drawn) == 5
+    assert len(drawn) == 7
     for name, result in drawn.items():
         assert isinstance(result.plot(), matplotlib.figure.Figure)
         for path in (first := tmp_path / f"{name}.svg", tmp_path / f"{name}2.svg"):
@@ -124,12 +124,15 @@ def test_a_figure_shows_itself_in_a_notebook():
     assert len(pickle.loads(pickle.dumps(figure)).axes) == len(figure.axes)
 
 
-def test_a_replays_page_and_figure_say_what_it_says(made):
-    replay = made["replay"]
+@pytest.mark.parametrize("name", ["replay", "mixed replay"])
+def test_a_replays_page_and_figure_say_what_it_says(made, name):
+    replay = made[name]
     (table,) = Reader(replay.to_html()).tables
     fates = [token.fate for token in replay.tokens]
     assert "impossible" in fates
-    assert "same" in fates or "likelier" in fates
+    if name == "mixed replay":
+        assert {"likelier", "less likely"} <= set(fates)
+        assert any(t.drawn != t.id and t.p for t in replay.tokens)  # possible, and another is drawn
     for row, token in zip(table[1:], replay.tokens, strict=True):
         p = "✗ removed" if token.fate == "impossible" else number(token.p)
         assert row[2:6] == [number(token.old_p), p, token.fate, f"{token.kept:,}"]
@@ -152,8 +155,9 @@ def test_a_replay_of_a_summary_says_how_rough_it_is(tmp_path):
     assert "~ only" not in Reader(results(tmp_path)["replay"].to_html()).words
 
 
-def test_remarks_page_and_figure_say_what_they_say(made):
-    remarks = made["remarks"]
+@pytest.mark.parametrize("name", ["remarks", "mixed remarks"])
+def test_remarks_page_and_figure_say_what_they_say(made, name):
+    remarks = made[name]
     said, acted = Reader(remarks.to_html()).tables
     assert [row[:2] for row in said[1:]] == [[r.code, r.kind] for r in remarks.remarks]
     assert "cannot-act" in [row[0] for row in said]
@@ -165,7 +169,9 @@ def test_remarks_page_and_figure_say_what_they_say(made):
     shares = [rule.acted / remarks.steps for rule in remarks.acted] + [r.alone / remarks.steps for r in remarks.acted]
     assert widths == shares
     assert "cannot-act" in axes.texts[1].get_text()
-    assert [t.get_text() for t in axes.get_yticklabels()] == ["1 temperature(0.5)", "2 top_k(0)", "3 top_k(3)"]
+    assert [t.get_text() for t in axes.get_yticklabels()] == [f"{n} {r}" for n, r in enumerate(remarks.rules, 1)]
+    if name == "mixed remarks":
+        assert len({count for rule in remarks.acted for count in (rule.acted, rule.alone)}) == 4
 
 
 def test_remarks_without_steps_are_a_page_and_no_figure():
@@ -180,6 +186,7 @@ def test_a_verification_says_where_a_file_is_wrong(made):
     wrong, right = made["verification"], made["right"]
     (table,) = Reader(wrong.to_html()).tables
     assert [row[0] for row in table[1:]] == [f"{finding.line}" for finding in wrong.findings]
+    assert [row[4] for row in table[1:]] == [finding.message for finding in wrong.findings]
     assert [row[3] for row in table[1:]] == [finding.what for finding in wrong.findings]
     (axes,) = wrong.plot().axes
     (marks,) = axes.collections
@@ -197,6 +204,12 @@ def test_a_trace_file_prints_its_texts_and_not_its_logits(made):
     assert len(shown) < 300
     (table,) = Reader(made["recording"].to_html()).tables
     assert table[1] == ["0", "<i>", "1", str(made["right"].tokens), "eos"]
+
+
+def test_their_text_is_plain_wherever_it_is_printed(made, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as notebooks have it
+    for name, result in made.items():
+        assert "\x1b" not in str(result), name
 
 
 def test_presets_and_plans_are_tables(made):
