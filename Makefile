@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-engines browser lint mutants mutation figures screenshots bench bench-gpu draws soak clean
+.PHONY: demo test test-engines browser lint mutants mutation figures tutorials screenshots bench bench-gpu draws soak clean
 
 demo: .venv/base
 	@$(BIN)/logitherm generate "Once upon a time there was a little girl who" --max-new-tokens 60 --seed 7 --echo
@@ -46,6 +46,10 @@ test-engines: .venv-engines/ready
 figures: .venv/dev
 	$(BIN)/python -m docs.figures
 	$(BIN)/python docs/outputs.py
+
+# Runs the tutorial notebooks and keeps their outputs.
+tutorials: .venv/dev
+	$(BIN)/python docs/notebooks.py $(ARGS)
 
 # Remakes the pictures of the playground in docs/figures; all of them are in build/screenshots.
 screenshots: .venv/dev browser

@@ -36,6 +36,7 @@ THEORY = "tests/theory/"
 FLOORS, NARROW = "tests/kernels/test_floors.py", "tests/kernels/test_narrow.py"
 CARDS = "tests/kernels/test_gpu.py::test_"
 IDLE, TRAPS, STEPS = (f"tests/remarks/test_{name}.py" for name in ("idle", "order", "steps"))
+RESULTS = "tests/show/test_results.py"
 MUTANTS = [
     # ruff: noqa: E501
     # law 1: one currency, float64, removed stays removed
@@ -199,6 +200,16 @@ MUTANTS = [
     Mutant("show/figure.py", "if ord(c) in known else", "if True else", "tests/show/test_figure.py"),
     Mutant("show/figure.py", '"text.parse_math", "text.usetex"', '"text.usetex",', "tests/show/test_figure.py::test_hostile"),
     Mutant("show/figure.py", "axis.set_ticks(", "str(", "tests/show/test_figure.py::test_a_users"),
+    # every result shows itself
+    Mutant("recording/replay.py", "class Replay(Printed, Drawn)", "class Replay(Printed)", RESULTS),
+    Mutant("show/table.py", ", force_terminal=False", "", RESULTS),
+    Mutant("show/html_replay.py", 'figure_cell(t["p"], t["p"])', 'figure_cell(t["old_p"], t["p"])', RESULTS),
+    Mutant("show/html_remarks.py", 'if remark["kind"] == "note"', "if True", RESULTS),
+    Mutant("show/html_lists.py", 'tag("td", f["message"]', 'tag("td", f["what"]', RESULTS),
+    Mutant("show/figure_replay.py", 'if (tokens[i]["drawn"] != tokens[i]["id"]) == parts', 'if (tokens[i]["fate"] == "impossible") == parts', RESULTS),
+    Mutant("show/figure_shares.py", 'r["alone"] / steps', 'r["acted"] / steps', RESULTS),
+    Mutant("show/figure_shares.py", '(f["token"], f["text"])', '(f["token"] - 1, f["text"])', RESULTS),
+    Mutant("recording/form.py", "@dataclass(frozen=True, repr=False)\nclass Recording", "@dataclass(frozen=True)\nclass Recording", RESULTS),
     Mutant("paths.py", "not path.parent.is_dir()", "False", "tests/cli/test_output.py"),
     Mutant("trace.py", "(final >= cutoff) & np.isfinite(final)", "final >= cutoff", "tests/generation"),
     Mutant("trace.py", "np.argsort(-final[ids], kind=\"stable\")", "np.argsort(-ids)", "tests/generation"),

@@ -21,11 +21,12 @@ kernels kernels.codes kernels.cpu kernels.cpu.lanes kernels.cpu.weights kernels.
 kernels.cpu.blocks kernels.cpu.rows kernels.cpu.first kernels.cpu.candidates kernels.cpu.edits kernels.cpu.nucleus
 kernels.cpu.statistics kernels.cpu.heats kernels.cpu.floors kernels.cpu.narrow kernels.cpu.chain kernels.cpu.calls
 kernels.gpu kernels.gpu.keys kernels.gpu.coins kernels.gpu.passes kernels.gpu.search kernels.gpu.heat kernels.gpu.draw
-kernels.gpu.chain kernels.gpu.entry kernels.given kernels.compiling told plan
-sampler presets recipe vary
+kernels.gpu.chain kernels.gpu.entry kernels.given kernels.compiling told
 show show.table show.conditions show.waterfall show.replay show.remarks show.comparison
-show.html show.shown show.html_trace show.html_text show.html_comparison
-show.figure show.figure_bars show.figure_text show.figure_table
+show.html show.shown show.html_trace show.html_text show.html_comparison show.html_replay
+show.html_remarks show.html_lists
+show.figure_shown show.figure show.figure_bars show.figure_text show.figure_table show.figure_replay show.figure_shares
+plan sampler presets recipe vary
 critical trace
 models.byte_level models.places models.onnx_cache models.onnx models.toy models.callable
 models.key_values models.tokens models.transformers models.guidance

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,8 +19,12 @@ from logitherm.kernels.given import float32_rows, in_place
 from logitherm.kernels.gpu.entry import CARDS
 from logitherm.ragged import Ragged
 from logitherm.rules import Rule
+from logitherm.show.shown import Paged
 from logitherm.state import State
 from logitherm.told import covered, covered_by_cuts, pairs, told_alike, told_apart
+
+if TYPE_CHECKING:
+    from logitherm.show.html import Html
 
 VARIABLE = "LOGITHERM_PLAN"
 """Set to "plain" it switches all kernels off."""
@@ -36,7 +40,7 @@ histories with the tokens.
 
 
 @dataclass(frozen=True)
-class Plan:
+class Plan(Paged):
     """How a chain of rules is run in `Sampler.step` or in `Sampler.apply`. Prints as one line, or one for each rule.
 
     rules: the chain.
@@ -57,12 +61,20 @@ class Plan:
         """Whether kernels are switched off; asked once, for asking costs as much as making a token's objects."""
         return os.environ.get(VARIABLE) == "plain"
 
+    def _lines(self) -> list[tuple[str, str, str]]:
+        """What runs what, and since when or why."""
+        if self.kernel is None:
+            return [("plain", str(rule), f"{VARIABLE} says so" if self._plain else "") for rule in self.rules]
+        return [(self.kernel, " | ".join(map(str, self.rules)), f"{KERNELS.standing}{CARDS.standing}")]
+
     def __str__(self) -> str:
         """What runs what, and since when."""
-        if self.kernel is None:
-            why = f"  ({VARIABLE} says so)" if self._plain else ""
-            return "\n".join(f"plain  <- {rule}{why}" for rule in self.rules)
-        return f"{self.kernel:<6} <- {' | '.join(map(str, self.rules))}  ({KERNELS.standing}{CARDS.standing})"
+        return "\n".join(f"{what:<6} <- {rules}" + (f"  ({why})" if why else "") for what, rules, why in self._lines())
+
+    def _html(self) -> tuple[str, Html]:
+        from logitherm.show.html_lists import plan_html
+
+        return "Plan", plan_html(self.verb, self._lines())
 
     def draw(self, logits: Any, state: State) -> Drawn | None:
         """One token a row by the kernel; None where the plain bodies are to do it, which also say what is wrong."""

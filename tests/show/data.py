@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from logitherm import CallableModel, explain, generate
+from logitherm import CallableModel, explain, generate, lint, replay, verify
 from logitherm.models.toy import Bytes
 
 HOSTILE = [
@@ -35,7 +35,7 @@ def text(recipe="dynamic_temperature(0.3, entropy=0.3) | top_p(0.9)", **options)
     return generate("The cat", recipe, **{"model": "toy", "seed": 1, "max_new_tokens": 12, "details": True, **options})
 
 
-def hostile_text():
+def hostile_text(**options):
     """A model that writes markup, byte by byte."""
     said = [*b"<b>\n\x07&'", 256]
 
@@ -44,7 +44,31 @@ def hostile_text():
         row[said[min(len(ids) - 1, len(said) - 1)]] = 50.0
         return row
 
-    return generate("<i>", "neutral", model=CallableModel(logits, Bytes()), seed=1, details=True).to_dict()
+    model = CallableModel(logits, Bytes())
+    return generate("<i>", "neutral", model=model, seed=1, details=True, **options).to_dict()
+
+
+def hostile_file(folder, top=None):
+    """A trace file of the model that writes markup, and the same file with a token of it changed."""
+    right, wrong = folder / "right.trace", folder / "wrong.trace"
+    hostile_text(save_trace=right, trace_top=top)
+    lines = right.read_text().splitlines()
+    wrong.write_text("\n".join([lines[0], lines[1].replace('"token": 62', '"token": 60'), *lines[2:]]) + "\n")
+    return right, wrong
+
+
+def results(folder):
+    """One of each kind of result that is not in the functions above: of a text with all fates, and of a hostile one."""
+    right, wrong = hostile_file(folder)
+    mixed = folder / "mixed.trace"
+    text("temperature(3)", seed=2, save_trace=mixed, max_new_tokens=30)
+    return {
+        "mixed replay": replay(mixed, "temperature(0.7) | top_k(3)"),
+        "mixed remarks": lint("top_p(0.5) | top_k(0) | top_k(2)", trace=mixed),
+        "replay": replay(right, "top_k(1) | ban(ids=[62])"),
+        "remarks": lint("temperature(0.5) | top_k(0) | top_k(3)", trace=right),
+        "verification": verify(wrong),
+    }
 
 
 def comparison():

@@ -41,13 +41,12 @@ def recipes(
         shown_rules = [describe(rule) for _, rule in sorted(REGISTRY.items()) if name in (None, rule.name)]
         listed = {"version": 1, "presets": shown_presets, "rules": shown_rules}
         print(json.dumps(listed, ensure_ascii=False, allow_nan=False))
-    elif name in presets():
+    elif name is not None and name in presets():
         console.print(f"{presets()[name].recipe}\n{presets()[name].about}", soft_wrap=True, markup=False)
     elif name is not None:
         console.print(f"{signature(REGISTRY[name])}\n\n{inspect.getdoc(REGISTRY[name])}", markup=False)
     else:
-        rows = [[p.name, f"{p.recipe}\n{p.about}"] for p in presets().values()]
-        console.print(table([Column("preset"), Column("recipe, and when", fit="wrap")], rows, console.width))
+        console.print(presets())
         console.print()
         rules = [[rule.name, _first_line(rule)] for _, rule in sorted(REGISTRY.items())]
         console.print(table([Column("rule"), Column("what it does", fit="wrap")], rules, console.width))

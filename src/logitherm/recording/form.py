@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,7 +18,13 @@ from logitherm.errors import LogithermError, TraceError
 from logitherm.recipe import parse
 from logitherm.recording.logits import unpack
 from logitherm.sampler import Sampler
+from logitherm.show.shown import Paged, Printed
 from logitherm.state import State
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from logitherm.show.html import Html
 
 FORMAT = 1
 
@@ -86,9 +92,9 @@ class Entry:
     line: int = 0
 
 
-@dataclass(frozen=True)
-class Recording:
-    """A trace file, read.
+@dataclass(frozen=True, repr=False)
+class Recording(Printed, Paged):
+    """A trace file, read. Prints as a table of its texts.
 
     stops: why each text ended, or None if the file breaks off before its end.
     bent:  the lines, head and end among them, whose digest is wrong.
@@ -134,6 +140,37 @@ class Recording:
         """(tokens, vocabulary) float64: the logits after all rules, -inf where removed."""
         after = (_shaped(self.head.sampler, entry, row, state) for entry, row, state in self.steps(text))
         return np.concatenate([np.zeros((0, self.head.vocabulary)), *after])
+
+    def summary(self) -> dict[str, Any]:
+        """Plain data: what drew the texts, and of each its prompt, seed, number of tokens and why it ended."""
+        texts = []
+        for place, text in enumerate(self.head.texts):
+            stop = self.stops[place] if self.stops and place < len(self.stops) else None
+            count = len(self._of_text.get(place, ()))
+            texts.append({"prompt": text.prompt, "seed": text.seed, "tokens": count, "stop": stop})
+        told = {"recipe": self.head.recipe, "model": self.head.model, "fingerprint": self.head.fingerprint}
+        return {**told, "texts": texts}
+
+    def _tables(self, width: int) -> Iterator[RenderableType]:
+        from rich.text import Text
+
+        from logitherm.show.table import Column, printable, table
+
+        told = self.summary()
+        yield Text.assemble(("recipe  ", "dim"), told["recipe"])
+        yield Text.assemble(("model   ", "dim"), printable(told["model"], breaks=False))
+        columns = [Column("text", "right"), Column("prompt", fit="cut"), Column("seed", "right")]
+        columns += [Column("tokens", "right"), Column("stopped")]
+        rows = [
+            [f"{i}", printable(t["prompt"], breaks=False), f"{t['seed']}", f"{t['tokens']:,}", t["stop"] or "–"]
+            for i, t in enumerate(told["texts"])
+        ]
+        yield table(columns, rows, width)
+
+    def _html(self) -> tuple[str, Html]:
+        from logitherm.show.html_lists import recording_html
+
+        return "Trace file", recording_html(self.summary())
 
     @cached_property
     def names(self) -> dict[int, str]:

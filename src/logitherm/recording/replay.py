@@ -20,12 +20,15 @@ from logitherm.recording.reading import load_trace
 from logitherm.rng import uniform
 from logitherm.sampler import Sampler
 from logitherm.show.replay import replayed
-from logitherm.show.shown import Printed
+from logitherm.show.shown import Drawn, Printed
 from logitherm.state import State
 from logitherm.trace import Trace, trace
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from rich.console import RenderableType
+
+    from logitherm.show.html import Html
 
 VERSION = 1
 """Of the JSON form of a replay."""
@@ -62,7 +65,7 @@ class Replayed:
 
 
 @dataclass(frozen=True, repr=False)
-class Replay(Printed):
+class Replay(Printed, Drawn):
     """One text of a trace file under another recipe. Prints as a table; `to_dict` is the JSON form.
 
     parts_at: the first position at which it draws another token, from where a text of its own would differ; None if
@@ -87,6 +90,16 @@ class Replay(Printed):
 
     def _tables(self, width: int) -> Iterator[RenderableType]:
         yield from replayed(self.to_dict(), width)
+
+    def _html(self) -> tuple[str, Html]:
+        from logitherm.show.html_replay import replay_html
+
+        return f"Replay under {self.other}", replay_html(self.to_dict())
+
+    def _figure(self, dark: bool) -> Figure:
+        from logitherm.show.figure_replay import replay_figure
+
+        return replay_figure(self.to_dict(), dark)
 
 
 class Ends:

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from rich.text import Text
 
 from logitherm.errors import LogitsError, RecipeError, TraceError
 from logitherm.recording.form import Entry, Recording
 from logitherm.recording.reading import load_trace
 from logitherm.rng import uniform
+from logitherm.show.shown import Drawn, Printed
+from logitherm.show.table import printable
 from logitherm.state import State, Step
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from rich.console import RenderableType
+
+    from logitherm.show.html import Html
 
 CLOSE = 1e-9
 """How far a probability may be from the stored one: processors differ in the last digits of exp and of sums."""
@@ -37,11 +47,11 @@ class Finding:
     message: str
 
 
-@dataclass(frozen=True)
-class Verification:
+@dataclass(frozen=True, repr=False)
+class Verification(Printed, Drawn):
     """What came of deriving a trace file again; `right` if everything in it follows from its logits and its seeds.
 
-    tokens:   how many were derived.
+    tokens:   how many were derived; lengths: how many of each text.
     finished: whether the file was written to its end; one that breaks off may still be right.
     """
 
@@ -52,6 +62,7 @@ class Verification:
     tokens: int
     finished: bool
     findings: tuple[Finding, ...]
+    lengths: tuple[int, ...] = ()
 
     @property
     def right(self) -> bool:
@@ -62,11 +73,26 @@ class Verification:
         """Plain data: version 1 of the form."""
         return {"version": VERSION, "right": self.right, **asdict(self)}
 
-    def __str__(self) -> str:
-        """A line for each finding, or one that says that there is none."""
+    def _said(self) -> str:
         if self.right:
             return f"right: {self.tokens} tokens follow from their logits and seeds"
-        return "\n".join(finding.message for finding in self.findings)
+        return f"wrong: {len(self.findings)} finding{'s' * (len(self.findings) != 1)}"
+
+    def _tables(self, width: int) -> Iterator[RenderableType]:
+        """A line for each finding, or one that says that there is none."""
+        if self.right:
+            yield Text(self._said())
+        yield from (Text(printable(finding.message, breaks=False)) for finding in self.findings)
+
+    def _html(self) -> tuple[str, Html]:
+        from logitherm.show.html_lists import verification_html
+
+        return f"Verification of {self.recipe}", verification_html(self.to_dict(), self._said())
+
+    def _figure(self, dark: bool) -> Figure:
+        from logitherm.show.figure_shares import verification_figure
+
+        return verification_figure(self.to_dict(), dark)
 
 
 def verify(path: str | Path) -> Verification:
@@ -81,7 +107,9 @@ def verify(path: str | Path) -> Verification:
     head, entries = recording.head, recording.entries
     texts, finished = len(head.texts), recording.stops is not None
     found = tuple(sorted(findings, key=lambda finding: finding.line))
-    return Verification(head.recipe, head.model, head.fingerprint, texts, len(entries), finished, found)
+    counted = Counter(entry.text for entry in entries)
+    lengths = tuple(counted[text] for text in range(texts))
+    return Verification(head.recipe, head.model, head.fingerprint, texts, len(entries), finished, found, lengths)
 
 
 def _of_lines(recording: Recording) -> Iterator[Finding]:

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from logitherm.rules import Rule
 from logitherm.show.remarks import remarked
-from logitherm.show.shown import Printed
+from logitherm.show.shown import Drawn, Printed
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from rich.console import RenderableType
+
+    from logitherm.show.html import Html
 
 VERSION = 1
 """Of the JSON form."""
@@ -90,7 +93,7 @@ class Acted:
 
 
 @dataclass(frozen=True, repr=False)
-class Remarks(Printed):
+class Remarks(Printed, Drawn):
     """What there is to say about a recipe. Prints as text; `to_dict` is the JSON form.
 
     steps: how many steps of a trace file were looked at, None without one. summarised: how many of them keep only the
@@ -115,6 +118,16 @@ class Remarks(Printed):
 
     def _tables(self, width: int) -> Iterator[RenderableType]:
         yield from remarked(self.to_dict(), width)
+
+    def _html(self) -> tuple[str, Html]:
+        from logitherm.show.html_remarks import remarks_html
+
+        return "Remarks on a recipe", remarks_html(self.to_dict())
+
+    def _figure(self, dark: bool) -> Figure:
+        from logitherm.show.figure_shares import remarks_figure
+
+        return remarks_figure(self.to_dict(), dark)
 
 
 def remark(code: str, kind: str, rules: Sequence[Rule], places: Sequence[int], what: str, advice: str) -> Remark:

@@ -118,9 +118,9 @@ def _settings(look: Look) -> dict[Any, Any]:
 
 def blank(width: float, height: float) -> Figure:
     """An empty figure, in inches; its parts make room for each other."""
-    from matplotlib.figure import Figure
+    from logitherm.show.figure_shown import ShownFigure
 
-    return Figure(figsize=(width, height), layout="constrained")
+    return ShownFigure(figsize=(width, height), layout="constrained")
 
 
 def finish(figure: Figure) -> Figure:

@@ -36,7 +36,7 @@ def text_figure(text: Mapping[str, Any], dark: bool = False) -> Figure:
         raw, final = ([t[key] for t in tokens] for key in ("raw_entropy", "final_entropy"))
         _steps(entropy, "entropy, nats", [(raw, look.faint, "--", "raw"), (final, look.bar, "-", "final")])
         entropy.legend(frameon=False, loc="upper left", bbox_to_anchor=(0, 1.2), ncols=2, fontsize=8, borderpad=0)
-        _words(entropy, tokens)
+        words(entropy, tokens)
         figure.suptitle(drawable(text["recipe"]), x=0.01, ha="left", fontsize=10, fontweight="bold")
         return finish(figure)
 
@@ -68,7 +68,7 @@ def _steps(axes: Axes, name: str, lines: Sequence[tuple[Sequence[float], str, st
     axes.set_ylabel(name)
 
 
-def _words(axes: Axes, tokens: Sequence[Mapping[str, Any]]) -> None:
+def words(axes: Axes, tokens: Sequence[Mapping[str, Any]]) -> None:
     """The words below the steps, all or as many as there is room for."""
     every = max(1, round(len(tokens) * 0.7 * ROOM / WIDEST))
     places = range(0, len(tokens), every)

@@ -33,7 +33,7 @@ def remarked(data: Mapping[str, Any], width: int) -> Iterator[RenderableType]:
         yield ""
         yield from _acted(data, width)
     yield ""
-    yield Text(_summary(data), "green" if data["clean"] else "")
+    yield Text(summary(data), "green" if data["clean"] else "")
 
 
 def _remark(remark: Mapping[str, Any], width: int) -> Iterator[RenderableType]:
@@ -72,7 +72,8 @@ def _rule(text: str) -> str:
     return shown if len(shown) <= LONGEST else f"{shown[: LONGEST - 2]}…)"
 
 
-def _summary(data: Mapping[str, Any]) -> str:
+def summary(data: Mapping[str, Any]) -> str:
+    """How much there is to say."""
     notes = sum(remark["kind"] == "note" for remark in data["remarks"])
     others = len(data["remarks"]) - notes
     said = "nothing to remark" if not others else "1 remark" if others == 1 else f"{others} remarks"

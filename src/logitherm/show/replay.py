@@ -16,6 +16,9 @@ from logitherm.show.table import NARROW, Column, number, printable, table, visib
 
 STYLES = {"impossible": "bold red strike", "less likely": "yellow", "same": "", "likelier": "green"}
 
+ROUGH = "~ only the largest logits are stored: what hangs on the others may be far off"
+"""Said where a step's logits are not all there."""
+
 
 def replayed(data: Mapping[str, Any], width: int) -> Iterator[RenderableType]:
     """A replay as text and a table that fit into `width` columns."""
@@ -26,9 +29,9 @@ def replayed(data: Mapping[str, Any], width: int) -> Iterator[RenderableType]:
     yield ""
     yield _table(data, width)
     yield ""
-    yield _summary(data)
+    yield summary(data)
     if not all(token["exact"] for token in data["tokens"]):
-        yield Text("~ only the largest logits are stored: what hangs on the others may be far off", "dim")
+        yield Text(ROUGH, "dim")
 
 
 def _text(data: Mapping[str, Any]) -> Text:
@@ -52,7 +55,7 @@ def _table(data: Mapping[str, Any], width: int) -> RenderableType:
             number(token["old_p"]),
             near + ("✗" if gone else number(token["p"])),
             *([token["fate"]] if wide else []),
-            near + _draws(token),
+            near + draws(token),
         ]
         style = STYLES[token["fate"]].replace(" strike", "")
         rows.append(
@@ -61,7 +64,8 @@ def _table(data: Mapping[str, Any], width: int) -> RenderableType:
     return table(columns, rows, width)
 
 
-def _draws(token: Mapping[str, Any]) -> str:
+def draws(token: Mapping[str, Any]) -> str:
+    """What the same u draws under the other recipe."""
     if token["drawn"] == token["id"]:
         return "the same"
     if token["drawn"] is None:
@@ -69,7 +73,8 @@ def _draws(token: Mapping[str, Any]) -> str:
     return visible(token["drawn_text"], token["drawn"])
 
 
-def _summary(data: Mapping[str, Any]) -> str:
+def summary(data: Mapping[str, Any]) -> str:
+    """The whole replay in a line."""
     total = len(data["tokens"])
     fates = Counter(token["fate"] for token in data["tokens"])
     other = sum(token["drawn"] != token["id"] for token in data["tokens"])

@@ -37,20 +37,12 @@ class Printed(ABC):
         yield from self._tables(options.max_width)
 
 
-class Drawn(ABC):
-    """A result that is a page and a figure."""
-
-    @abstractmethod
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data."""
+class Paged(ABC):
+    """A result that is a page, and shows itself as one in a notebook."""
 
     @abstractmethod
     def _html(self) -> tuple[str, Html]:
         """A title, and the drawing as an element."""
-
-    @abstractmethod
-    def _figure(self, dark: bool) -> Figure:
-        """The drawing as a figure."""
 
     def to_html(self) -> str:
         """A whole page, light or dark as the reader's system is; it runs no script and opens offline."""
@@ -58,15 +50,28 @@ class Drawn(ABC):
 
         return page(*self._html())
 
-    def plot(self, dark: bool = False) -> Figure:
-        """A matplotlib figure.
-
-        dark: on a dark ground.
-        Raises BackendUnavailable without matplotlib, OutputError for a text that was generated without details.
-        """
-        return self._figure(dark)
-
     def _repr_html_(self) -> str:
         from logitherm.show.html import embedded
 
         return embedded(self._html()[1])
+
+
+class Drawn(Paged):
+    """A result that is a page and a figure, and plain data."""
+
+    @abstractmethod
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data."""
+
+    @abstractmethod
+    def _figure(self, dark: bool) -> Figure:
+        """The drawing as a figure."""
+
+    def plot(self, dark: bool = False) -> Figure:
+        """A matplotlib figure.
+
+        dark: on a dark ground.
+        Raises BackendUnavailable without matplotlib, OutputError where there is nothing to draw: a text that was
+        generated without details, a replay of no tokens, remarks without the steps of a trace file.
+        """
+        return self._figure(dark)

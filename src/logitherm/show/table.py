@@ -74,7 +74,8 @@ def visible(text: str | None, token: int) -> str:
 
 def plain(shown: RenderableType) -> str:
     """What Rich would print, as text of the terminal's width without colours."""
-    console = Console(highlight=False, no_color=True)
+    # whatever it runs in: a notebook would show an empty output too, and a terminal would get its styles
+    console = Console(highlight=False, no_color=True, force_jupyter=False, force_terminal=False)
     with console.capture() as captured:
         console.print(shown)
     return "\n".join(line.rstrip() for line in captured.get().splitlines())
