@@ -69,6 +69,11 @@ def listed(entry: Callable[[str, Any], Any], allowed: str, *, unit: str, default
     return field(default=default, metadata={"entry": entry, "allowed": f"a list of {allowed}", "unit": unit})
 
 
+def is_text(value: Any) -> bool:
+    """Whether a value is text that can be written down, which half of a surrogate pair cannot."""
+    return isinstance(value, str) and not any("\ud800" <= character <= "\udfff" for character in value)
+
+
 def whole(name: str, value: Any) -> int:
     """A whole number ≥ 0, such as a token id."""
     return int(_number(name, value, {"allowed": "a list of whole numbers >= 0", "ok": lambda v: v >= 0, "whole": True}))
@@ -91,7 +96,7 @@ def checked(name: str, value: Any, meta: Mapping[str, Any]) -> Any:
             raise RecipeError(f"{name} must be one of {', '.join(map(repr, meta['options']))}; got {value!r}")
         return value
     if "words" in meta:
-        if not isinstance(value, str):
+        if not is_text(value):
             raise RecipeError(f"{name} must be {meta['allowed']}; got {value!r}")
         return value
     if "entry" in meta:
