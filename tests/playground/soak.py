@@ -145,7 +145,7 @@ def text(port: int, rng: random.Random, faults: list[str]) -> int:
         return 0
     name, length = events[0]["text"]["id"], len(events) - 2
     place = rng.randint(1, length)
-    questions = {
+    questions: dict[str, dict[str, Any]] = {
         "step": {"recipe": rng.choice(RECIPES)},
         "limits": {"tokens": [events[place]["token"]["id"]]},
         "compare": {"recipes": rng.sample(RECIPES, 2)},
