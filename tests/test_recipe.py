@@ -234,10 +234,23 @@ def test_a_plug_in_is_loaded_only_when_named_and_cannot_replace_a_built_in(tmp_p
         try: lt.parse("broken()")
         except lt.RecipeError as error: print(error)
     """
+    without = """
+        import sys, logitherm as lt
+        for text in ("half()", "half", "(half)()", "top_k(3) | ( half )()"):
+            try: lt.parse(text, plugins=False)
+            except lt.RecipeError as error: print(str(error).partition(";")[0])
+        assert "half_rule" not in sys.modules
+        print(lt.parse("top_k(3)", plugins=False))
+    """
     path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
-    command = [sys.executable, "-c", textwrap.dedent(code)]
-    run = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": path})
-    assert run.stdout.splitlines() == [
+
+    def said(code):
+        command = [sys.executable, "-c", textwrap.dedent(code)]
+        run = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": path})
+        return run.stdout.splitlines() or run.stderr
+
+    assert said(code) == [
         "TopK half() | top_k(3)",
         "the plug-in half_rule:dataclass must be a Rule with name='broken'",
-    ], run.stderr
+    ]
+    assert said(without) == ["unknown rule 'half'"] * 4 + ["top_k(3)"]

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
@@ -31,10 +32,18 @@ class Server:
         found = re.search(r"at (http://\S+:(\d+)/\S*)", line)
         assert found, line + self.process.stderr.read()
         self.url, self.port = found[1], int(found[2])
+        self._lines = []
+        self._reader = threading.Thread(target=lambda: self._lines.extend(self.process.stderr), daemon=True)
+        self._reader.start()  # a pipe that nobody empties is full at some time, and then the server waits
+
+    def said(self):
+        """What the server said in its window so far, but for the greeting."""
+        return [line for line in self._lines if "Ctrl-C" not in line]
 
     def kill(self):
         self.process.kill()
         self.process.wait(20)
+        self._reader.join(20)
         self.process.stderr.close()
 
 

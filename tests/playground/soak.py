@@ -21,12 +21,25 @@ BODIES = [
 PATHS = "/api/write", "/api/step", "/api/recipe", "/api/compare", "/api/strip", "/api/replay", "/api/limits", "/x", "/"
 
 
+TOO_LONG = 60
+"""Seconds of waiting for an answer."""
+
+GONE = 410
+"""The status of a text that had to go to make room for others."""
+
+RECIPES = "top_p(0.9)", "mirostat(3.0)", "repetition(1.3) | dry(0.8) | temperature(0.8)", "temperature(2.0)"
+
+
 class Found(NamedTuple):
-    """How many requests there were, what went wrong, and by how many bytes the server's memory grew."""
+    """What came of it: how many requests there were, how many texts were written to their end, what went wrong, and the
+    server's memory in bytes after the first third and at the end.
+    """
 
     requests: int
+    texts: int
     faults: list[str]
-    grown: int
+    before: int
+    after: int
 
 
 def resident(process: int) -> int:
@@ -56,7 +69,7 @@ def half_open(port: int) -> socket.socket:
 
 
 def _sent(port: int, data: bytes) -> socket.socket:
-    raw = socket.create_connection(("127.0.0.1", port), timeout=30)
+    raw = socket.create_connection(("127.0.0.1", port), timeout=TOO_LONG)
     try:
         raw.sendall(data)
     except OSError:
@@ -66,9 +79,12 @@ def _sent(port: int, data: bytes) -> socket.socket:
 
 
 def soak(server: Any, seconds: float) -> Found:
-    """Eight clients that write texts and leave, ask nonsense, and read slowly, for so many seconds."""
+    """Eight clients that write texts, read slowly, leave in the middle and ask nonsense, for so many seconds.
+
+    A fault is a wrong answer, one that takes longer than TOO_LONG, and anything that the server says in its window.
+    """
     faults: list[str] = []
-    counts = [0] * 8
+    counts, written = [0] * 8, [0] * 8
     end = time.monotonic() + seconds
     warm = time.monotonic() + seconds / 3
     before = 0
@@ -77,11 +93,11 @@ def soak(server: Any, seconds: float) -> Found:
         rng = random.Random(number)
         while time.monotonic() < end:
             try:
-                one(server.port, rng, faults)
-            except OSError as error:  # refused or reset: the server may shut the door on a body it does not want
-                if server.process.poll() is not None:
-                    faults.append(f"the server ended: {error!r}")
-                    return
+                written[number] += one(server.port, rng, faults)
+            except (OSError, http.client.HTTPException) as error:
+                shut = isinstance(error, ConnectionError)  # the door may be shut on a body that nobody wants
+                if not shut or server.process.poll() is not None:
+                    faults.append(f"{error!r}")
             counts[number] += 1
 
     threads = [threading.Thread(target=client, args=(i,)) for i in range(8)]
@@ -92,32 +108,72 @@ def soak(server: Any, seconds: float) -> Found:
     before = resident(server.process.pid)
     for thread in threads:
         thread.join()
-    time.sleep(1)
-    return Found(sum(counts), faults, resident(server.process.pid) - before)
+    faults += server.said()
+    return Found(sum(counts), sum(written), faults, before, resident(server.process.pid))
 
 
-def one(port: int, rng: random.Random, faults: list[str]) -> None:
-    """One client's next deed."""
+def one(port: int, rng: random.Random, faults: list[str]) -> int:
+    """One client's next deed; how many texts it wrote to their end."""
     deed = rng.random()
-    if deed < 0.2:
+    if deed < 0.15:
         with slow(port):
             time.sleep(rng.random() * 0.2)
-    elif deed < 0.3:
+    elif deed < 0.25:
         with half_open(port):
             time.sleep(0.01)
-    elif deed < 0.5:
+    elif deed < 0.3:
         with begun(port, 30) as raw:
             raw.shutdown(socket.SHUT_WR)
             while raw.recv(4096):
                 pass
+    elif deed < 0.5:
+        return text(port, rng, faults)
     else:
         path, body = rng.choice(PATHS), rng.choice(BODIES)
-        with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=30)) as connection:
-            connection.request("POST", path, body)
-            answer = connection.getresponse()
-            said = answer.read()
-        if answer.status >= 500 or (answer.status == 400 and b"error" not in said):
-            faults.append(f"{path} {body[:40]!r}: {answer.status} {said[:100]!r}")
+        status, said = asked(port, path, body)
+        if status >= 500 or (status == 400 and b"error" not in said):
+            faults.append(f"{path} {body[:40]!r}: {status} {said[:100]!r}")
+    return 0
+
+
+def text(port: int, rng: random.Random, faults: list[str]) -> int:
+    """Write a text, look at it, and branch from it, as the page does."""
+    told = {"prompt": "Once upon a time", "recipe": rng.choice(RECIPES), "max_new_tokens": 30}
+    events = _events(port, told)
+    if "done" not in events[-1]:
+        faults.append(f"a text ended with {events[-1]}")
+        return 0
+    name, length = events[0]["text"]["id"], len(events) - 2
+    place = rng.randint(1, length)
+    questions: dict[str, dict[str, Any]] = {
+        "step": {"recipe": rng.choice(RECIPES)},
+        "limits": {"tokens": [events[place]["token"]["id"]]},
+        "compare": {"recipes": rng.sample(RECIPES, 2)},
+        "strip": {"temperatures": [0.1, 10]},
+        "replay": {"recipe": rng.choice(RECIPES)},
+    }
+    for path, more in questions.items():
+        status, said = asked(port, f"/api/{path}", json.dumps({"text": name, "step": place, **more}).encode())
+        if status not in (200, GONE):
+            faults.append(f"{path} {more}: {status} {said[:100]!r}")
+    put = {"text": name, "step": place, "token": rng.randrange(4096), "recipe": told["recipe"], "max_new_tokens": 10}
+    branch = _events(port, put)
+    if "done" not in branch[-1] and "not here any more" not in branch[-1].get("error", ""):
+        faults.append(f"a branch ended with {branch[-1]}")
+    return 1
+
+
+def _events(port: int, told: dict[str, Any]) -> list[dict[str, Any]]:
+    status, said = asked(port, "/api/write", json.dumps(told).encode())
+    return [json.loads(line) for line in said.splitlines()] if status in (200, GONE) else [{"status": status}]
+
+
+def asked(port: int, path: str, body: bytes) -> tuple[int, bytes]:
+    """A request, and all that is answered."""
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=TOO_LONG)) as connection:
+        connection.request("POST", path, body)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
 
 
 def main(minutes: float = 10) -> int:
@@ -126,7 +182,8 @@ def main(minutes: float = 10) -> int:
 
     with serving("--memory", "8") as server:
         found = soak(server, 60 * minutes)
-    print(f"{found.requests:,} requests, {len(found.faults)} faults, memory grew by {found.grown / 2**20:.1f} MiB")
+    memory = f"{found.before / 2**20:.0f} MiB after a third, {found.after / 2**20:.0f} MiB at the end"
+    print(f"{found.requests:,} deeds, {found.texts:,} texts written; {len(found.faults)} faults; memory {memory}")
     print("\n".join(found.faults[:20]))
     return int(bool(found.faults))
 

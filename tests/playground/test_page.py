@@ -22,10 +22,9 @@ def recipe(page):
 
 def set_recipe(page, text):
     page.fill("[aria-label='the recipe as text']", text)
-    canonical = str(lt.parse(text))
-    expect(page.locator("#recipe .card")).to_have_count(len(lt.parse(text).rules))
-    page.wait_for_function("text => [...document.querySelectorAll('#recipe .card summary')].length", arg=canonical)
-    page.wait_for_timeout(150)
+    page.wait_for_function(
+        "text => document.querySelector('#recipe .cards').dataset.recipe === text", arg=str(lt.parse(text))
+    )
 
 
 def stages(page):

@@ -219,8 +219,9 @@ def test_nothing_grows_and_nothing_breaks_under_bad_treatment():
     with serving("--memory", "8") as server:
         found = soak.soak(server, 15)
         assert found.faults == []
+        assert found.texts > 3
         assert found.requests > 30
-        assert found.grown < 60 << 20
+        assert found.after - found.before < 60 << 20
 
 
 def test_logits_are_let_go_when_there_is_no_room():
@@ -295,9 +296,9 @@ def test_ctrl_c_ends_it_without_a_word():
     with serving() as server:
         written(server)
         server.process.send_signal(signal.SIGINT)
-        said = server.process.communicate(timeout=30)[1]
-        assert server.process.returncode == 130
-        assert "Traceback" not in said
+        assert server.process.wait(30) == 130
+        server.kill()
+        assert server.said() == []
 
 
 def test_the_page_brings_all_its_files():

@@ -114,8 +114,9 @@ class Texts:
     def new(self, text: Text) -> Text:
         """Take in a text. LogithermError if it alone is larger than the cap."""
         with self._lock:
+            self._held += _size(text)
             self._texts[text.id] = text
-            self._make_room(text, _size(text))
+            self._make_room(text, 0)
             for old in list(self._texts.values())[:-CACHES]:
                 old.cache = None
         return text

@@ -58,7 +58,7 @@ def choice(*options: str, default: str) -> Any:
 
 def words(allowed: str, *, default: Any = MISSING) -> Any:
     """A parameter of a rule that is text."""
-    return field(default=default, metadata={"words": str, "allowed": allowed, "unit": "text"})
+    return field(default=default, metadata={"words": is_text, "allowed": allowed, "unit": "text"})
 
 
 def listed(entry: Callable[[str, Any], Any], allowed: str, *, unit: str, default: Any = MISSING) -> Any:
@@ -67,6 +67,11 @@ def listed(entry: Callable[[str, Any], Any], allowed: str, *, unit: str, default
     entry: reads one entry; it is called with the parameter's name and the entry, and raises RecipeError.
     """
     return field(default=default, metadata={"entry": entry, "allowed": f"a list of {allowed}", "unit": unit})
+
+
+def is_text(value: Any) -> bool:
+    """Whether a value is text that can be written down, which half of a surrogate pair cannot."""
+    return isinstance(value, str) and not any("\ud800" <= character <= "\udfff" for character in value)
 
 
 def whole(name: str, value: Any) -> int:
@@ -91,7 +96,7 @@ def checked(name: str, value: Any, meta: Mapping[str, Any]) -> Any:
             raise RecipeError(f"{name} must be one of {', '.join(map(repr, meta['options']))}; got {value!r}")
         return value
     if "words" in meta:
-        if not isinstance(value, meta["words"]):
+        if not meta["words"](value):
             raise RecipeError(f"{name} must be {meta['allowed']}; got {value!r}")
         return value
     if "entry" in meta:

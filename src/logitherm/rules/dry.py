@@ -12,7 +12,7 @@ import numpy as np
 
 from logitherm.arrays import Array, like
 from logitherm.errors import RecipeError
-from logitherm.rules.base import Numbers, Rule, listed, parameter
+from logitherm.rules.base import Numbers, Rule, is_text, listed, parameter
 from logitherm.rules.sequences import Run, run
 from logitherm.state import At
 from logitherm.vocabulary import Vocabulary
@@ -30,7 +30,7 @@ LONGEST, MOST_TOKENS = 40, 20
 def breaker(name: str, value: Any) -> str | Run:
     """A text, which `bind` turns into runs of ids, or such a run."""
     if isinstance(value, str):
-        if not 0 < len(value.encode()) <= LONGEST:
+        if not is_text(value) or not 0 < len(value.encode()) <= LONGEST:
             raise RecipeError(f"{name} must be texts of 1 to {LONGEST} bytes, or runs of ids; got {value!r} in it")
         return value
     return run(name, value)

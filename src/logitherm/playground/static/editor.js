@@ -51,6 +51,7 @@ export function editor(root, about, name, ask, changed) {
       unread = false;
       said("", read.remarks);
       draw();
+      list.dataset.recipe = read.recipe; // of which text the cards are
       if (!typed) text.value = read.recipe;
       changed(read.recipe);
       return true;
@@ -111,8 +112,9 @@ export function editor(root, about, name, ask, changed) {
 
   function ruleText(card) {
     const rule = rules[card.name];
-    const given = rule.parameters.filter((p, i) => i === 0 || !same(card.values[p.name], p.default));
-    return `${card.name}(${given.map((p) => `${p.name}=${literal(card.values[p.name], p)}`).join(", ")})`;
+    const [first, ...others] = rule.parameters;
+    const given = others.filter((p) => !same(card.values[p.name], p.default)).map((p) => `${p.name}=${literal(card.values[p.name], p)}`);
+    return `${card.name}(${[...(first ? [literal(card.values[first.name], first)] : []), ...given].join(", ")})`;
   }
 
   function move(from, to) {
@@ -258,7 +260,7 @@ function read(text, p) {
   if (p.kind === "text") return text;
   const typed = text.trim();
   if (typed === "") return null;
-  if (p.kind === "number" && Number.isFinite(Number(typed))) return Number(typed);
+  if (p.kind === "number" && !typed.startsWith("[")) return Number.isFinite(Number(typed)) ? Number(typed) : typed;
   try {
     return JSON.parse(typed);
   } catch {

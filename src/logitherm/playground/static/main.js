@@ -19,7 +19,7 @@ const WHY = {
 const LAST = ["eos", "context"]; // after which a text cannot go on
 const TABS = [["why", "Why this token"], ["compare", "Compare"], ["replay", "Replay"], ["strip", "Temperatures"]];
 
-const page = { text: null, place: -1, tab: "why", recipe: "", other: "", writing: null, texts: new Map() };
+const page = { text: null, place: -1, tab: "why", recipe: "", other: "", writing: null, waiting: 0, texts: new Map() };
 const views = Object.fromEntries(TABS.map(([name]) => [name, el("div", { class: `view ${name}` })]));
 const questions = Object.fromEntries(["step", "limits", "compare", "strip", "replay"].map((name) => [name, latest(name)]));
 let view, mine, other;
@@ -112,24 +112,32 @@ async function run(request) {
 }
 
 function buttons() {
-  $("go").disabled = Boolean(page.writing);
+  const busy = page.writing !== null || page.waiting > 0;
+  $("go").disabled = busy;
   $("stop").disabled = !page.writing;
-  $("more").disabled = Boolean(page.writing) || !page.text || LAST.includes(page.text.stop);
+  $("more").disabled = busy || !page.text || LAST.includes(page.text.stop);
 }
 
+/** How many tokens are asked for; the field then shows what was understood. */
 function most() {
-  return Math.max(1, Math.min(1000, Math.round(Number($("most").value)) || 60));
+  const asked = Number($("most").value || 60);
+  $("most").value = Math.max(1, Math.min(1000, Math.round(asked)));
+  return Number($("most").value);
 }
 
 /** Write with the recipe as it stands, if the server can read it. */
-function writing(request) {
-  return alone(() =>
+async function writing(request) {
+  page.waiting += 1;
+  buttons();
+  await alone(() =>
     trying(async () => {
       const recipe = await mine.settled();
       if (recipe === null) notice("the recipe cannot be read, so nothing is written: see what is said under it");
       else await run({ ...request, recipe });
     }),
   );
+  page.waiting -= 1;
+  buttons();
 }
 
 function begin(count = most()) {
@@ -273,7 +281,7 @@ function show(tab) {
 function state() {
   const { text, about, recipe, tab, place } = page;
   const own = { prompt: $("prompt").value, seed: $("seed").value, chat: $("chat").checked };
-  return { ...share.history(text, own, most()), model: about.model, recipe, other: page.other, tab, place, colour: $("colour").value };
+  return { ...share.history(text, own, Number($("most").value)), model: about.model, recipe, other: page.other, tab, place, colour: $("colour").value };
 }
 
 /** The address says what the page shows, so that it is there again after a reload. */
