@@ -14,9 +14,12 @@ from playwright.sync_api import expect
 
 from tests.playground.conftest import browser, watched  # noqa: F401 (the fixture)
 
-SETTINGS = {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}
-"""Its news would come from elsewhere, and it asks whether it may fetch them."""
-
+SETTINGS = {
+    # its news would come from elsewhere, and it asks whether it may fetch them
+    "page_config.json": {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}},
+    # cells below the window are drawn too
+    "default_setting_overrides.json": {"@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"}},
+}
 OPTIONS = """
 --no-browser --allow-root --ip=127.0.0.1 --port=0 --IdentityProvider.token=known --LabApp.expose_app_in_browser=True
 --LabApp.extension_manager=readonly
@@ -29,9 +32,10 @@ class Lab:
     def __init__(self, folder):
         self.folder = folder
         places = {name: str(folder / name.lower()) for name in ("config", "data", "runtime")}
-        settings = folder / "config" / "labconfig" / "page_config.json"
-        settings.parent.mkdir(parents=True)
-        settings.write_text(json.dumps(SETTINGS))
+        for name, settings in SETTINGS.items():
+            file = folder / "config" / "labconfig" / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(json.dumps(settings))
         self.process = subprocess.Popen(
             [sys.executable, "-m", "jupyterlab", *OPTIONS],
             cwd=folder,

@@ -8,24 +8,38 @@ from importlib.resources import files
 from pathlib import Path
 
 PACKAGE = Path(str(files("logitherm")))
-IMPORT = re.compile(r'^import \{[^}]*\} from "(.+)";\n', re.MULTILINE)
 STYLE = PACKAGE / "playground" / "static" / "style.css"
+
+IMPORT = re.compile(r'^import (\{[^}]*\}) from "(.+)";$', re.MULTILINE)
+EXPORT = re.compile(r"^export ((?:async )?(?:function|class|const|let) (\w+))", re.MULTILINE)
 
 
 def joined(name: str) -> str:
     """The module of this name in `notebook/static` with all that it imports before it, and the style as `STYLE`.
 
-    The names of all top levels share one scope; two that are the same would be a syntax error in the browser.
+    Each keeps its own scope: it becomes a function that gives what the module exports.
     """
+    entry = PACKAGE / "notebook" / "static" / f"{name}.js"
     found: dict[Path, str] = {}
-    _collect(PACKAGE / "notebook" / "static" / f"{name}.js", found)
-    return f"const STYLE = {json.dumps(STYLE.read_text('utf-8'))};\n" + "\n".join(found.values())
+    _collect(entry, found)
+    below = [_scoped(i, source) for i, source in enumerate([*found.values()][:-1])]
+    return f"const STYLE = {json.dumps(STYLE.read_text('utf-8'))};\n" + "\n".join([*below, found[entry]])
 
 
 def _collect(path: Path, found: dict[Path, str]) -> None:
-    source = path.read_text("utf-8")
-    for other in IMPORT.findall(source):
-        below = (path.parent / other).resolve()
-        if below not in found:
-            _collect(below, found)
-    found[path] = re.sub(r"^export (?!default)", "", IMPORT.sub("", source), flags=re.MULTILINE)
+    """A module and what it imports, each after what it needs; imports are taken from the others by their place."""
+
+    def taken(statement: re.Match[str]) -> str:
+        names, other = statement[1].replace(" as ", ": "), (path.parent / statement[2]).resolve()
+        if other not in found:
+            _collect(other, found)
+        return f"const {names} = module{[*found].index(other)};"
+
+    source = IMPORT.sub(taken, path.read_text("utf-8"))
+    found[path] = source
+
+
+def _scoped(place: int, source: str) -> str:
+    names = ", ".join(found[2] for found in EXPORT.finditer(source))
+    body = EXPORT.sub(r"\1", source)
+    return f"const module{place} = (() => {{\n{body}\nreturn {{ {names} }};\n}})();"

@@ -35,7 +35,7 @@ export function asking(model) {
     const asked = waiting.get(said.id);
     if (!asked) return; // another view of the same widget asked
     waiting.delete(said.id);
-    if ("wrong" in said) asked.refuse(new Refused(said.wrong));
+    if ("wrong" in said) asked.refuse(new Refused(said.wrong, true));
     else asked.answer(said.answer);
   };
   model.on("msg:custom", heard);
