@@ -1,15 +1,12 @@
 // The page: one text, a chosen token, and views of both. It draws; the server computes.
 
-import { about as asking, latest, Refused, save, write } from "./api.js";
+import { about as asking, ask, Refused, save, write } from "./api.js";
 import { branches, trimmed } from "./branches.js";
-import { comparison } from "./compare.js";
 import { el, fill, later, roving } from "./dom.js";
 import { editor } from "./editor.js";
-import { replayed } from "./replay.js";
+import { looking, TABS } from "./looking.js";
 import * as share from "./share.js";
-import { strip, TEMPERATURES } from "./strip.js";
-import { colours, textView } from "./text.js";
-import { hint, waterfall } from "./waterfall.js";
+import { textView } from "./text.js";
 
 const $ = (id) => document.getElementById(id);
 const WHY = {
@@ -17,12 +14,10 @@ const WHY = {
   stopped: "■ stopped", error: "■ it could not go on", lost: "■ the server went away",
 };
 const LAST = ["eos", "context"]; // after which a text cannot go on
-const TABS = [["why", "Why this token"], ["compare", "Compare"], ["replay", "Replay"], ["strip", "Temperatures"]];
 
 const page = { text: null, place: -1, tab: "why", recipe: "", other: "", writing: null, waiting: 0, texts: new Map() };
-const views = Object.fromEntries(TABS.map(([name]) => [name, el("div", { class: `view ${name}` })]));
-const questions = Object.fromEntries(["step", "limits", "compare", "strip", "replay"].map((name) => [name, latest(name)]));
-let view, mine, other;
+const sight = looking(page, { trying, choose, changed: () => redraw(), force: (text, place, token) => branch(text, place, token, most() - place - 1) });
+let view, mine;
 let complained = false; // whether the notice is about a view that could not be drawn
 
 function notice(text, bad = true) {
@@ -58,9 +53,9 @@ function begun(told, request) {
 function front(text) {
   page.text = text;
   page.place = -1;
-  view.start(text.prompt, text.tokens);
+  view.start(text.chat ? `${text.prompt}\n\n` : text.prompt, text.tokens);
   view.ended(text.stop ? WHY[text.stop] : "");
-  offerColours();
+  view.offer($("colour"), text.recipe);
   drawBranches();
   for (const kind of ["trace", "html"]) $(`save-${kind}`).disabled = false;
 }
@@ -173,95 +168,12 @@ function choose(place) {
   redraw();
 }
 
-function offerColours() {
-  const stages = ["raw", ...page.text.recipe.split(" | ")].map((s, i) => (i ? `after ${s}` : s));
-  const before = $("colour").value;
-  fill($("colour"), colours(stages).map(([value, words]) => el("option", { value }, words)));
-  $("colour").value = [...$("colour").options].some((o) => o.value === before) ? before : "plain";
-  view.colour($("colour").value);
-}
-
-/** Draw the view in front, for the chosen token and the recipe as it is now. */
+/** Draw the view in front; what cannot be drawn is said until it can. */
 async function redraw() {
   remember();
-  const root = views[page.tab];
-  if (!page.text || page.place < 0) return fill(root, el("p", { class: "faint" }, "Write something; then choose a token."));
-  const drawn = await trying(() => ({ why, compare, replay, strip: temperatures })[page.tab](root));
+  const drawn = await sight.redraw();
   if (drawn && complained) notice("");
   else if (!drawn) complained = true;
-  return undefined;
-}
-
-/** Ask about the chosen token; null if what is in front of the page is another by the time of the answer. */
-async function asked(name, question) {
-  const { text, place, tab } = page;
-  const found = await questions[name]({ text: text.id, step: place + 1, ...question });
-  return page.text === text && page.place === place && page.tab === tab ? found : null;
-}
-
-async function why(root) {
-  const started = performance.now();
-  const { text, place, recipe } = page; // what is clicked in a waterfall is about the step it shows, even while another is on its way
-  const trace = await asked("step", { recipe });
-  if (!trace) return;
-  waterfall(root, trace, {
-    force: (token) => branch(text, place, token, most() - place - 1),
-    hovered: (token, made) => hovered({ text: text.id, step: place + 1, recipe, tokens: [token] }, made),
-  });
-  if (recipe !== text.recipe) root.prepend(el("p", { class: "told" }, "The recipe is not the one that wrote this text: this is what it makes of the same logits. Write again, or see Replay."));
-  performance.measure("redraw", { start: started });
-  const slid = performance.getEntriesByName("slid").pop();
-  if (slid) requestAnimationFrame(() => performance.measure("slider to waterfall", { start: slid.startTime }));
-  performance.clearMarks("slid");
-}
-
-let row = null;
-
-const hovered = (question, made) => {
-  row = made;
-  settings(question, made);
-};
-
-const settings = later(120, async (question, made) => {
-  const there = () => made.isConnected && row === made;
-  if (!there()) return;
-  await trying(async () => {
-    const found = await questions.limits(question);
-    if (!found || !there()) return;
-    hint(views.why, made, found);
-  });
-});
-
-const beside = el("div", { class: "second" });
-const compared = el("div", { class: "found" });
-
-async function compare(root) {
-  if (compared.parentNode !== root) fill(root, el("p", { class: "faint" }, "A is the recipe beside the text; B is this one:"), beside, compared);
-  if (!other) {
-    other = editor(beside, page.about, "recipe B", ask, (recipe) => {
-      page.other = recipe;
-      redraw();
-    });
-    return other.take(page.other || "temperature(0.8) | top_k(40)");
-  }
-  if (!page.other) return undefined;
-  const { text, place } = page;
-  const told = await asked("compare", { recipes: [page.recipe, page.other] });
-  if (told) comparison(compared, told, text.tokens[place].id);
-  return undefined;
-}
-
-async function replay(root) {
-  if (page.writing) return fill(root, el("p", { class: "faint" }, "The text is being written."));
-  const { text, recipe } = page;
-  const told = await questions.replay({ text: text.id, recipe });
-  if (told && page.text === text && !page.writing) replayed(root, text.tokens, told, choose);
-  return undefined;
-}
-
-async function temperatures(root) {
-  const told = await asked("strip", { temperatures: TEMPERATURES });
-  if (told) strip(root, told);
 }
 
 function show(tab) {
@@ -271,7 +183,7 @@ function show(tab) {
     button.setAttribute("aria-selected", String(on));
     button.tabIndex = on ? 0 : -1;
   }
-  fill($("view"), views[tab]);
+  fill($("view"), sight.views[tab]);
   $("view").setAttribute("aria-labelledby", `tab-${tab}`);
   redraw();
 }
@@ -298,8 +210,7 @@ async function restore(kept) {
     $("seed").value = kept.seed ?? "";
     $("most").value = kept.n;
     $("chat").checked = kept.chat;
-    page.other = kept.other;
-    if (other && kept.other) await other.take(kept.other);
+    await sight.compareWith(kept.other);
     const read = await mine.take(kept.wrote ?? kept.recipe);
     if (read && kept.seed) await again(kept);
     if (read && kept.wrote) await mine.take(kept.recipe);
@@ -327,11 +238,6 @@ async function again(kept) {
 function theme(dark) {
   document.documentElement.dataset.theme = dark ? "dark" : "light";
   $("theme").textContent = dark ? "Light" : "Dark";
-}
-
-function size(about) {
-  if (!about.parameters) return about.model;
-  return `${about.model}, ${(about.parameters / 1e6).toPrecision(2)} M parameters`;
 }
 
 async function link() {
@@ -367,7 +273,8 @@ async function open_() {
   theme(matchMedia("(prefers-color-scheme: dark)").matches);
   const about = await asking();
   page.about = about;
-  $("model").textContent = `${size(about)}, ${about.vocabulary.toLocaleString("en")} tokens. ${about.about ?? ""}`;
+  const size = about.parameters ? `, ${(about.parameters / 1e6).toPrecision(2)} M parameters` : "";
+  $("model").textContent = `${about.model}${size}, ${about.vocabulary.toLocaleString("en")} tokens. ${about.about ?? ""}`;
   $("chat").parentNode.hidden = !about.chat;
   view = textView($("text"), $("tip"), choose);
   mine = editor($("recipe"), about, "the recipe", ask, (recipe) => {
@@ -380,7 +287,7 @@ async function open_() {
     $("tabs").append(button);
   }
   roving($("tabs"), "[role=tab]", (button) => show(button.dataset.tab));
-  fill($("colour"), colours(["raw"]).map(([value, words]) => el("option", { value }, words)));
+  view.offer($("colour"), "");
   listen();
   const kept = share.read(location.hash);
   if (kept) await restore(kept);

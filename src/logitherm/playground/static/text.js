@@ -99,6 +99,14 @@ export function textView(root, tip, choose) {
       by = measure;
       all.forEach((token, i) => paint(tokens.children[i], token));
     },
+    /** Put into a menu what this can be coloured by; what was chosen stays, if it can. */
+    offer(menu, recipe) {
+      const stages = ["raw", ...recipe.split(" | ").filter(Boolean)].map((stage, i) => (i ? `after ${stage}` : stage));
+      const before = menu.value;
+      fill(menu, colours(stages).map(([value, words]) => el("option", { value }, words)));
+      menu.value = [...menu.options].some((option) => option.value === before) ? before : "plain";
+      this.colour(menu.value);
+    },
     ended(why) {
       end.textContent = why ? ` ${why}` : "";
     },
