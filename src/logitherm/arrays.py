@@ -19,8 +19,8 @@ NEG_INF = float("-inf")
 
 def is_torch(x: object) -> bool:
     """Whether x is a torch tensor; never imports torch to find out."""
-    torch = sys.modules.get("torch")
-    return torch is not None and isinstance(x, torch.Tensor)
+    tensor = getattr(sys.modules.get("torch"), "Tensor", None)  # another thread may be importing torch just now
+    return tensor is not None and isinstance(x, tensor)
 
 
 def namespace(x: Array) -> Any:
