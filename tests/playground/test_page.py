@@ -278,9 +278,10 @@ def test_nothing_serious_for_axe_and_nothing_wider_than_the_screen(browser, serv
         page.goto(server.url)
         page.wait_for_selector(READY)
         write(page, tokens=12)
-        for tab in ("why", "compare", "replay", "strip"):
+        drawn = {"why": ".waterfall", "compare": ".facts", "replay": "#replay-said", "strip": "table.strip"}
+        for tab, sign in drawn.items():
             page.click(f"#tab-{tab}")
-            page.wait_for_timeout(500)
+            page.wait_for_selector(sign)
             page.evaluate(AXE.read_text("utf-8"))
             found = page.evaluate("axe.run()")["violations"]
             serious = [

@@ -4,6 +4,7 @@ import asyncio
 import json
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -171,7 +172,8 @@ def test_whatever_breaks_in_the_middle_of_a_text_is_told(model, caplog):
     async def lines():
         return [json.loads(line) async for line in playground._lines(text, 10, [])]
 
-    told = asyncio.run(lines())
+    with ThreadPoolExecutor(1) as pool:  # for the browser's tests keep a loop in this thread
+        told = pool.submit(lambda: asyncio.run(lines())).result()
     assert [list(event) for event in told] == [["text"], ["token"], ["token"], ["token"], ["error"]]
     assert "out of memory on the card" in told[-1]["error"]
     assert "fault of the program" in told[-1]["error"]
