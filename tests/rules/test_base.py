@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from logitherm import REGISTRY, RecipeError, Rule, Temperature
-from logitherm.rules.base import among, listed, parameter, words
+from logitherm.rules.base import among, is_text, listed, parameter, words
 
 
 def own() -> Any:
@@ -67,3 +67,11 @@ def test_a_name_belongs_to_one_rule():
         assert str(caught.value) == told
     finally:
         del REGISTRY["again_and_again"]
+
+
+@pytest.mark.parametrize(
+    ("text", "can"),
+    [("\ud7ff", True), ("\ud800", False), ("a\udbff", False), ("\udfff", False), ("\ue000", True), ("\U0010ffff", True), ("", True), (3, False)],
+)  # fmt: skip
+def test_text_is_what_can_be_written_down(text, can):
+    assert is_text(text) == can
