@@ -38,6 +38,19 @@ def test_files_go_together_with_json(tmp_path):
     assert (tmp_path / "b.html").read_text().count('class="logitherm"') == 2
 
 
+def test_what_reads_a_trace_file_writes_them_too(tmp_path):
+    run(tmp_path, *TEXT, "--save-trace", "a.trace")
+    for command in (["replay", "a.trace", "-r", "top_k(1)"], ["verify", "a.trace"], ["lint", "--trace", "a.trace"]):
+        plain, done = run(tmp_path, *command), run(tmp_path, *command, "--html", "a.html", "--figure", "a.svg")
+        assert (done.returncode, done.stdout) == (plain.returncode, plain.stdout)
+        assert done.stderr == "wrote a.html\nwrote a.svg\n"
+        assert (tmp_path / "a.html").read_text().startswith("<!DOCTYPE html>")
+        assert (tmp_path / "a.svg").read_text().startswith("<?xml")
+        (tmp_path / "a.html").unlink()
+    refused = run(tmp_path, "lint", "top_k(5)", "--figure", "b.svg")
+    assert (refused.returncode, "needs the steps of a trace file" in refused.stderr) == (2, True)
+
+
 def test_generate_writes_a_page_and_a_figure(tmp_path):
     done = run(tmp_path, *TEXT, "--html", "a.html", "--figure", "b.svg")
     assert (done.returncode, done.stdout) == (0, run(tmp_path, *TEXT).stdout)

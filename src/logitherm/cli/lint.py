@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from logitherm.cli import options
+from logitherm.cli import options, output
 from logitherm.cli.errors import WRONG, friendly
 from logitherm.errors import RecipeError
 from logitherm.remarks import lint as linting
@@ -44,12 +44,15 @@ def lint(
         list[str] | None,
         typer.Option(metavar="CODE", help="Leave these remarks out. May be repeated.", autocompletion=_complete),
     ] = None,
+    html: output.HtmlOption = None,
+    figure: output.FigureOption = None,
     as_json: options.JsonOption = False,
 ) -> None:
     """Say what is wrong with a recipe: rules that cannot act, traps of order, rules of one family, what did not act.
 
     Exit code 0 if there is nothing to say but notes, 1 if there are remarks, 2 if the recipe or the file is wrong.
     """
+    output.check(html, figure)
     if text is not None and recipe is not None:
         raise RecipeError("give the recipe either as an argument or as --recipe, not both")
     flat = (temperature, top_k, top_p, min_p, order)
@@ -60,5 +63,6 @@ def lint(
         print(json.dumps(found.to_dict(), ensure_ascii=False, allow_nan=False))
     else:
         Console(highlight=False).print(found)
+    output.write(html, found.to_html, figure, found.plot)
     if not found.clean:
         raise typer.Exit(WRONG)

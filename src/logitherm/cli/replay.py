@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from logitherm import look
-from logitherm.cli import options
+from logitherm.cli import options, output
 from logitherm.cli.errors import friendly
 from logitherm.recording.replay import Replay
 from logitherm.trace import Trace
@@ -29,6 +29,8 @@ def replay(
         int | None,
         typer.Option(help="Explain this token as `logitherm explain` does, from 1.", show_default=False),
     ] = None,
+    html: output.HtmlOption = None,
+    figure: output.FigureOption = None,
     as_json: options.JsonOption = False,
 ) -> None:
     """Show which tokens of a trace file would be impossible, likelier, or drawn differently under another recipe.
@@ -36,6 +38,7 @@ def replay(
     Each token is looked at after the same tokens before it, with the logits and the u that the file keeps. With --step
     and no recipe, that step is explained as it was.
     """
+    output.check(html, figure)
     flat = (temperature, top_k, top_p, min_p, order)
     other, _ = options.read_recipe(recipe, *flat)
     if step is not None:
@@ -47,3 +50,4 @@ def replay(
         print(json.dumps(shown.to_dict(), ensure_ascii=False, allow_nan=False))
     else:
         Console(highlight=False).print(shown)
+    output.write(html, shown.to_html, figure, shown.plot)

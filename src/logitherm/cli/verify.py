@@ -6,7 +6,7 @@ import json
 
 import typer
 
-from logitherm.cli import options
+from logitherm.cli import options, output
 from logitherm.cli.errors import WRONG, friendly
 from logitherm.recording import verify as verifying
 from logitherm.show.table import printable
@@ -16,11 +16,17 @@ SHOWN = 20
 
 
 @friendly
-def verify(file: options.TraceFileArgument, as_json: options.JsonOption = False) -> None:
+def verify(
+    file: options.TraceFileArgument,
+    html: output.HtmlOption = None,
+    figure: output.FigureOption = None,
+    as_json: options.JsonOption = False,
+) -> None:
     """Derive every token of a trace file again, and say where, if anywhere, the file is not what it says.
 
     Exit code 0 if everything follows from the stored logits, recipe and seeds, 1 if something does not.
     """
+    output.check(html, figure)
     found = verifying.verify(file)
     if as_json:
         print(json.dumps(found.to_dict(), ensure_ascii=False, allow_nan=False))
@@ -35,6 +41,7 @@ def verify(file: options.TraceFileArgument, as_json: options.JsonOption = False)
             print("the file breaks off before its end")
         if found.right:
             print(f"✓ all {found.tokens} tokens of {_texts(found.texts)} follow from their logits and seeds")
+    output.write(html, found.to_html, figure, found.plot)
     if not found.right:
         raise typer.Exit(WRONG)
 
