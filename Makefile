@@ -51,9 +51,9 @@ figures: .venv/dev
 tutorials: .venv/dev
 	$(BIN)/python docs/notebooks.py $(ARGS)
 
-# Remakes the pictures of the playground in docs/figures; all of them are in build/screenshots.
+# Remakes the pictures of the playground and of the widgets in docs/figures; all of them are in build/screenshots.
 screenshots: .venv/dev browser
-	$(BIN)/python docs/screenshots.py
+	$(BIN)/python -m docs.screenshots
 
 .venv/base: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Logitherm needs Python 3.11 or newer")'

@@ -1,4 +1,4 @@
-"""Pictures of the playground, made by `make screenshots`: each view, light and dark, wide and narrow."""
+"""Pictures of the playground, made by `make screenshots`: each view, light and dark, wide and narrow; the widgets."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Literal
 
 from playwright.sync_api import Browser, sync_playwright
+from tests.notebook.conftest import Lab, command, opened
+from tests.notebook.test_widgets import CELLS
 
 ROOT = Path(__file__).parents[1]
 ALL = ROOT / "build" / "screenshots"
@@ -20,6 +23,7 @@ SHOWN = {
     "compare-dark-wide": "play-compare.png",
     "replay-light-wide": "play-replay.png",
     "strip-light-wide": "play-temperatures.png",
+    "notebook-light": "notebook.png",
 }
 """Which of them the pages show."""
 
@@ -47,6 +51,23 @@ def views(browser: Browser, url: str, scheme: Literal["light", "dark"], name: st
     page.close()
 
 
+def notebook(browser: Browser) -> None:
+    """The widgets in JupyterLab, in both schemes."""
+    with tempfile.TemporaryDirectory() as folder:
+        lab = Lab(Path(folder))
+        try:
+            with opened(browser, lab, "live.ipynb", *CELLS[:2]) as page:
+                page.wait_for_selector(".waterfall tbody tr")
+                page.evaluate("window.jupyterapp.shell.collapseLeft()")
+                for scheme in SCHEMES:
+                    command(page, "apputils:change-theme", theme=f"JupyterLab {scheme.capitalize()}")
+                    page.locator(".waterfall tbody tr").nth(1).hover()
+                    page.wait_for_timeout(1500)
+                    page.locator(".jp-Notebook").screenshot(path=ALL / f"notebook-{scheme}.png")
+        finally:
+            lab.end()
+
+
 def main() -> None:
     """Take them all, and copy those that are shown."""
     ALL.mkdir(parents=True, exist_ok=True)
@@ -61,6 +82,7 @@ def main() -> None:
         for scheme in SCHEMES:
             views(browser, found[0], scheme, "wide", 1200, 800)
             views(browser, found[0], scheme, "narrow", 360, 740)
+        notebook(browser)
         browser.close()
     server.kill()
     server.wait()

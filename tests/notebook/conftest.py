@@ -7,10 +7,12 @@ import subprocess
 import sys
 import threading
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from tests.playground.conftest import browser, watched  # noqa: F401 (the fixture)
 
@@ -29,7 +31,7 @@ OPTIONS = """
 class Lab:
     """JupyterLab in a process of its own, in an empty folder."""
 
-    def __init__(self, folder):
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
         places = {name: str(folder / name.lower()) for name in ("config", "data", "runtime")}
         for name, settings in SETTINGS.items():
@@ -43,14 +45,16 @@ class Lab:
             text=True,
             env={**os.environ, "LOGITHERM_PLAN": "plain", **{f"JUPYTER_{k.upper()}_DIR": v for k, v in places.items()}},
         )
+        lines = self.process.stderr
+        assert lines is not None
         said = []
-        for line in self.process.stderr:
+        for line in lines:
             said.append(line)
             if found := re.search(r"http://127\.0\.0\.1:(\d+)/", line):
                 self.port = found[1]
                 break
         assert hasattr(self, "port"), "".join(said)
-        threading.Thread(target=lambda: [*self.process.stderr], daemon=True).start()  # so that it never waits for us
+        threading.Thread(target=lambda: [*lines], daemon=True).start()  # so that it never waits for us
 
     def write(self, name, cells):
         """A notebook of these code cells; its address."""
@@ -59,10 +63,11 @@ class Lab:
         nbformat.write(book, self.folder / name)
         return f"http://127.0.0.1:{self.port}/lab/tree/{name}?token=known"
 
-    def end(self):
+    def end(self) -> None:
         self.process.terminate()
         self.process.wait(30)
-        self.process.stderr.close()
+        if self.process.stderr is not None:
+            self.process.stderr.close()
 
 
 expect.set_options(timeout=30_000)
@@ -87,7 +92,7 @@ def opened(browser, lab, name, *cells):  # noqa: F811
         yield page
 
 
-def command(page, name, **given):
+def command(page: Page, name: str, **given: Any) -> None:
     """One of JupyterLab's own commands, when it is ready for it."""
     page.wait_for_function("name => window.jupyterapp?.commands.isEnabled(name)", arg=name)
     page.evaluate("([name, given]) => void window.jupyterapp.commands.execute(name, given)", [name, given])
