@@ -8,6 +8,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Triton looks at it when it is imported, which torch may do: kernels for graphics cards are tested without one.
 os.environ["TRITON_INTERPRET"] = "1"
 
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -31,6 +32,25 @@ def pytest_terminal_summary(terminalreporter):
         if report.when == "call" and report.user_properties:
             measured = ", ".join(f"{name} {value}" for name, value in report.user_properties)
             terminalreporter.write_line(f"{report.nodeid.rpartition('::')[2]}: {measured}")
+
+
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+SILENT = "--disable-background-networking", "--disable-component-update", "--disable-sync"
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A real Chromium; one for all tests of a worker, for playwright cannot run twice in a thread."""
+    from playwright.sync_api import sync_playwright
+
+    assert CHROMIUM, "these tests need Chromium: apt-get install chromium, or CHROMIUM=PATH"
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(
+            executable_path=CHROMIUM,
+            args=["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", *SILENT],
+        )
+        yield found
+        found.close()
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ import nbformat
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.playground.conftest import browser, watched  # noqa: F401 (the fixture)
+from tests.playground.conftest import watched
 
 SETTINGS = {
     # its news would come from elsewhere, and it asks whether it may fetch them
@@ -81,7 +81,7 @@ def lab(tmp_path_factory):
 
 
 @contextmanager
-def opened(browser, lab, name, *cells):  # noqa: F811
+def opened(browser, lab, name, *cells):
     """A notebook in the browser, its cells run one after another."""
     with watched(browser) as page:
         page.goto(lab.write(name, cells))

@@ -1,8 +1,7 @@
-"""A real server with Nutshell, and a real Chromium."""
+"""A real server with Nutshell; `tab` is a page of it in a real Chromium."""
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 import threading
@@ -11,10 +10,9 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import sync_playwright
 
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-SILENT = "--disable-background-networking", "--disable-component-update", "--disable-sync"
+from tests.cli.test_cli import mind_ctrl_c
+
 READY = "html[data-ready]"
 
 
@@ -27,6 +25,7 @@ class Server:
             stderr=subprocess.PIPE,
             text=True,
             env={**os.environ, "LOGITHERM_PLAN": "plain", "COLUMNS": "200"},
+            preexec_fn=mind_ctrl_c,
         )
         line = self.process.stderr.readline()
         found = re.search(r"at (http://\S+:(\d+)/\S*)", line)
@@ -60,18 +59,6 @@ def serving(*options, port=0):
 def server():
     with serving() as found:
         yield found
-
-
-@pytest.fixture(scope="session")
-def browser():
-    assert CHROMIUM, "these tests need Chromium: apt-get install chromium, or CHROMIUM=PATH"
-    with sync_playwright() as playwright:
-        found = playwright.chromium.launch(
-            executable_path=CHROMIUM,
-            args=["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", *SILENT],
-        )
-        yield found
-        found.close()
 
 
 @pytest.fixture
