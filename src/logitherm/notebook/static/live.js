@@ -7,7 +7,7 @@ export function place(host) {
   const shadow = host.attachShadow({ mode: "open" });
   const root = document.createElement("div");
   const style = document.createElement("style");
-  style.textContent = STYLE;
+  style.textContent = `${STYLE} :host { background: none; }`; // the notebook's own paper
   shadow.append(style, root);
   const dress = () => (host.dataset.theme = dark(host) ? "dark" : "light");
   const changes = new MutationObserver(dress);
