@@ -11,7 +11,7 @@ from rich.console import Console
 
 from logitherm import REGISTRY, Cutoff, Sampler, Temperature, Tempering, explain, parse
 from logitherm.show.waterfall import waterfall
-from logitherm.trace import trace
+from logitherm.trace import summarise, trace
 from tests.rows import batches, begin, examples, probabilities, shaped
 
 WORDS = ["wonderful", "cloudy", "nice", "hot", "gloomy", "delicious"]
@@ -243,3 +243,14 @@ def test_parse_is_what_explain_shows():
     t = explain(recipe=parse("top_k(2)"), logits=[1.0, 2.0, 3.0])
     assert t.recipe == "top_k(2)"
     assert [c.text for c in t.stages[0].tokens] == [None, None, None]
+
+
+@pytest.mark.parametrize("mask", [-1e15, -1e17, np.finfo(np.float32).min])
+def test_the_leading_tokens_beside_one_that_was_put_there_under_a_mask(mask):
+    row = np.array([[3.0, 1.0, 0.0, mask]])
+    sampler = parse("top_k(3)")
+    state = sampler.start([[]], 1)
+    (summary,) = summarise(sampler, sampler.observe(row, state, [3]), state)
+    expected = np.exp([3.0, 1.0, 0.0]) / np.exp([3.0, 1.0, 0.0]).sum()
+    assert [token.raw_p for token in summary.leading] == pytest.approx(expected, abs=1e-12)
+    assert [token.final_p for token in summary.leading] == pytest.approx(expected, abs=1e-12)

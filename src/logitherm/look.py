@@ -267,4 +267,5 @@ def _read_logits(logits: Any, tokens: Sequence[str] | None) -> tuple[Any, Name]:
         raise LogitsError(f"logits must be one row of numbers; got shape {tuple(row.shape)}")
     if tokens is not None and len(tokens) != len(row):
         raise LogitsError(f"tokens must name each of the {len(row)} logits; got {len(tokens)}")
-    return row[None], lambda token: tokens[token] if tokens else None
+    names = None if tokens is None else list(tokens)
+    return row[None], lambda token: None if names is None else names[token]

@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -237,6 +236,6 @@ def _leading(step: Step, row: int, name: Name) -> tuple[Contender, ...]:
 
 def _shares(logits: Array, ids: Array, drawn: int, logprob: float) -> Array:
     """Probabilities of some tokens of a row, from what is known of the drawn one."""
-    if isfinite(logprob):
+    if logprob > -1000:  # so that little cancels
         return np.exp(logprob + (logits[ids] - logits[drawn]))
-    return softmax(logits[None])[0, ids]  # a token that the rules removed was put here all the same
+    return softmax(logits[None])[0, ids]  # a token that is masked or removed was put here

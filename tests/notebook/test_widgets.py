@@ -6,6 +6,7 @@ import sys
 import nbformat
 import numpy as np
 import pytest
+import torch
 from playwright.sync_api import expect
 
 import logitherm as lt
@@ -74,6 +75,7 @@ def test_a_recipe_that_leaves_nothing_says_so_and_the_last_drawing_stays():
         ({"logits": [float("nan")]}, LogitsError, "NaN"),
         ({"logits": [1.0], "tokens": ["a", "b"]}, LogitsError, "tokens must name each"),
         ({"logits": [1.0], "top": 0}, RecipeError, "top must be"),
+        ({"logits": [1.0], "top": 513}, RecipeError, "top must be"),
         ({"logits": [1.0], "recipe": "nothing"}, RecipeError, "unknown"),
     ],
 )
@@ -140,6 +142,11 @@ def test_in_a_notebook(browser, lab):
         again.fill("top_k(5)")
         expect(text).to_have_value("top_k(5)")
         expect(page.get_by_text("every token was removed")).to_have_count(0)
+        clamp = "editor.observe(lambda c: c['new'] == 'top_k(9)' and setattr(editor, 'recipe', 'top_k(7)'), 'recipe')"
+        assert execute(page, clamp) == ""
+        text.fill("top_k(9)")
+        expect(text).to_have_value("top_k(7)")
+        expect(again).to_have_value("top_k(7)")
         command(page, "apputils:change-theme", theme="JupyterLab Dark")
         expect(page.locator("[data-theme=dark]")).to_have_count(3)
         command(page, "docmanager:save")
@@ -148,3 +155,55 @@ def test_in_a_notebook(browser, lab):
     assert "<code>temperature(0.8) | top_p(0.9)</code>" in saved[0]
     assert "after top_p(0.9)" in saved[1]
     assert "<script" not in "".join(saved)
+
+
+def asked(widget, **data):
+    """What the page would be answered."""
+    said = []
+    widget.send = said.append
+    widget._asked(None, {"id": 1, "data": data}, None)
+    return said
+
+
+def test_every_question_has_an_answer_whatever_happens():
+    editor = RecipeEditor("top_k(2)")
+    assert asked(editor, recipe="top_k(3)", take=True) == [{"id": 1, "answer": "top_k(3)"}]
+    assert "unknown rule" in asked(editor, recipe="nothing(3)")[0]["wrong"]
+    editor.observe(lambda _: 1 / 0, "recipe")
+    said = []
+    editor.send = said.append
+    with pytest.raises(ZeroDivisionError):
+        editor._asked(None, {"id": 7, "data": {"recipe": "top_k(4)", "take": True}}, None)
+    assert [(one["id"], "division" in one["wrong"]) for one in said] == [(7, True)]
+
+
+def test_what_is_hovered_and_kept_is_about_what_is_drawn():
+    water = Waterfall(logits=[1.0, 2.0, 3.0], recipe="top_k(2)", seed=1)
+    before = water._answer({"token": 0})
+    water.recipe = "ban([0, 1, 2])"
+    assert before
+    assert water._answer({"token": 0}) == before
+    assert "after top_k(2)" in water._repr_mimebundle_()[0]["text/html"]
+
+
+def test_the_logits_are_those_that_were_given():
+    row = np.array([1.0, 2.0, 3.0])
+    water = Waterfall(logits=row, recipe="top_k(2)", seed=1)
+    row[:] = 9.0
+    assert water.trace == lt.explain(logits=[1.0, 2.0, 3.0], recipe="top_k(2)", seed=1, top=24)
+    half = Waterfall(logits=torch.tensor([1.0, 2.0, 3.0], dtype=torch.bfloat16), recipe="top_k(2)", seed=1)
+    assert half._answer({"token": 0}) == water._answer({"token": 0})
+    assert lt.explain(logits=[1.0, 2.0], tokens=np.array(["a", "b"]), recipe="top_k(1)").draw.text == "b"
+
+
+def test_a_closed_waterfall_follows_nobody():
+    editor = RecipeEditor("top_k(2)")
+    water = Waterfall(logits=[1.0, 2.0, 3.0], recipe=editor, seed=1)
+    water.close()
+    editor.recipe = "top_k(1)"
+    assert water.recipe == "top_k(2)"
+
+
+def test_a_seed_reaches_the_page_whole():
+    water = Waterfall(logits=[1.0, 2.0], recipe="top_k(2)", seed=2**64 - 1)
+    assert water._told["seed"] == "18446744073709551615"

@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from logitherm import Sampler, parse
+from logitherm.arrays import log_softmax, softmax
 from logitherm.rules import DistortionBudget, RiskBudget
 from logitherm.rules.budget import solve
 from tests.rows import apply, logs, probabilities
@@ -163,3 +164,23 @@ def test_distortion_of_far_rows():
     assert apply(parse("distortion_budget(0.1)"), [[3.0]]).tolist() == [[3.0]]
     with pytest.raises(ValueError, match=r"DistortionBudget\.kappa must be >= 0, or inf \(= off\); got -1"):
         DistortionBudget(-1)
+
+
+@pytest.mark.parametrize("mask", [-1e4, -1e16, -1e17, -1e30, np.finfo(np.float32).min])
+@pytest.mark.parametrize("chain", ["target_entropy(1.3)", "risk_budget(0.2, 0.9999)", "temperature(1e40)"])
+def test_the_bound_holds_under_masks_that_are_numbers(chain, mask):
+    x = np.array([[3.0, 1.0, 0.0, mask, mask]])
+    held = apply(parse(f"{chain} | distortion_budget(0.1)"), x)
+    q, p = softmax(held), softmax(x)
+    kl = float(np.sum(np.where(q > 0, q * (log_softmax(held) - log_softmax(x)), 0.0)))
+    assert kl == pytest.approx(0.1, abs=1e-9)
+    assert q[0, 3] < 1e-3
+    assert p[0, 3] == 0
+
+
+def test_the_risk_is_rho_however_wide_the_row():
+    """50,000 tokens masked by a number: half of the risk is theirs only at a temperature near 1e37."""
+    for rho, low in ((0.9, np.finfo(np.float32).min), (0.1, -1e60), (0.3, -1e200)):
+        x = np.concatenate([[5.0, 3.0, 1.0, 0.0], np.full(50_000, float(low))])[None]
+        p = softmax(apply(parse(f"risk_budget({rho}, 0.9)"), x))
+        assert float(p[0, 2:].sum()) == pytest.approx(rho, abs=1e-9)

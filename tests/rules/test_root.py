@@ -82,3 +82,9 @@ def test_a_row_that_is_solved_stays_while_others_go_on():
     alone = [followed(lambda x, a=a: (x * x - a, 2 * x), 0, 4, 1)[1] for a in (2, 1, 3)]
     assert x[:, 0].tolist() == [*alone, 1.0]
     assert alone[1] == 1.0
+
+
+def test_a_step_too_small_to_move_is_no_root():
+    """A slope of 1e34 makes Newton's first step 1e-17, which leaves 1 as it is; the root is at a quarter."""
+    _, x = followed(lambda x: (1e17 * (x - 0.25), 1e34 + 0 * x), 0, 1, 1)
+    assert x == pytest.approx(0.25, abs=1e-15)

@@ -115,3 +115,11 @@ def test_dynatemp_looks_at_what_is_left_unless_told():
 
 def test_edt_is_greedy_where_the_model_is_sure():
     assert np.isfinite(apply(Edt(1.0, 1.0), [[50.0, 0.0, 0.0]])).tolist() == [[True, False, False]]
+
+
+@pytest.mark.parametrize("n", [2, 3, 5, 12, 13, 26, 34, 2999])
+def test_a_flat_row_at_its_own_entropy_stays(n):
+    """Its entropy is log n but for the last bit, which must not make one token of it."""
+    flat = np.full((1, n), 0.3)
+    assert np.array_equal(apply(Sampler(EntropyCap(np.log(n))), flat), flat)
+    assert np.ptp(apply(Sampler(TargetEntropy(np.log(n))), flat)) == 0

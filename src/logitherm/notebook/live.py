@@ -21,9 +21,12 @@ class Live(anywidget.AnyWidget):
     def _asked(self, _: Any, question: dict[str, Any], __: Any) -> None:
         try:
             told = {"answer": self._answer(question["data"])}
-        except LogithermError as error:
-            told = {"wrong": str(error)}
-        self.send({"id": question["id"], **told})
+        except BaseException as error:  # the page waits for an answer, whatever happened
+            self.send({"id": question["id"], "wrong": str(error) if isinstance(error, LogithermError) else repr(error)})
+            if not isinstance(error, LogithermError):
+                raise
+        else:
+            self.send({"id": question["id"], **told})
 
     def _answer(self, data: Mapping[str, Any]) -> Any:
         """The answer to a question; LogithermError is told to who asked."""

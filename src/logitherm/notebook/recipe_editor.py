@@ -46,7 +46,7 @@ class RecipeEditor(Live):
         sampler = editor.read(data["recipe"], others=True)
         if data.get("take"):
             self.recipe = str(sampler)
-            return None
+            return str(sampler)
         return editor.as_data(sampler)
 
     def _still(self) -> Html:

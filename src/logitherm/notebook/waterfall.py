@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import traitlets
 
 from logitherm.api import Recipe, find
-from logitherm.errors import LogithermError
-from logitherm.generation.loop import at_least
+from logitherm.arrays import float64
+from logitherm.errors import LogithermError, RecipeError
 from logitherm.look import begin
 from logitherm.model import Model
 from logitherm.notebook.live import Live
@@ -42,6 +43,7 @@ class Waterfall(Live):
     recipe = traitlets.Unicode().tag(sync=True)
     _told = traitlets.Dict().tag(sync=True)
     _wrong = traitlets.Unicode().tag(sync=True)
+    _link: Any = None
 
     def __init__(
         self,
@@ -56,16 +58,19 @@ class Waterfall(Live):
         chat: bool = False,
         system: str | None = None,
     ) -> None:
-        at_least("top", top, 1)
+        if not 1 <= top <= views.MOST_LISTED:
+            raise RecipeError(f"top must be in [1, {views.MOST_LISTED}]; got {top}")
         followed = recipe if isinstance(recipe, RecipeEditor) else None
         sampler = find(recipe) if followed is None else followed.sampler
-        self._seen = begin("Waterfall", prompt, logits, tokens, model, chat, system)
+        seen = begin("Waterfall", prompt, logits, tokens, model, chat, system)
+        self._seen = replace(seen, logits=float64(seen.logits), cache=None)  # whatever becomes of the caller's
         self._top = top
         self.seed = fresh_seed() if seed is None else seed
+        self._drawn = sampler
         super().__init__(recipe=str(sampler), _told=self._draw(sampler))
         self.observe(self._redraw, "recipe")
         if followed is not None:
-            traitlets.dlink((followed, "recipe"), (self, "recipe"))
+            self._link = traitlets.dlink((followed, "recipe"), (self, "recipe"))
 
     @property
     def sampler(self) -> Sampler:
@@ -91,6 +96,7 @@ class Waterfall(Live):
     def _redraw(self, _: Any) -> None:
         try:
             told, wrong = self._draw(self.sampler), ""
+            self._drawn = self.sampler
         except LogithermError as error:  # a recipe that leaves no token: the last drawing stays, and the page says why
             told, wrong = self._told, str(error)
         with self.hold_sync():
@@ -102,7 +108,15 @@ class Waterfall(Live):
 
     def _answer(self, data: Mapping[str, Any]) -> Any:
         """The settings at which a token enters or leaves."""
-        return views.crossings(*self._step(self.sampler), [int(data["token"])], self._name)
+        return views.crossings(*self._step(self._drawn), [int(data["token"])], self._name)
 
     def _still(self) -> Html:
-        return trace_html(self.trace.to_dict())
+        drawn = trace(*self._step(self._drawn), self._top, self._seen.name, limits=False)[0]
+        return trace_html(drawn.to_dict())
+
+    def close(self) -> None:
+        """End it; it follows its editor no longer."""
+        if self._link is not None:
+            self._link.unlink()
+            self._link = None  # it is closed again when it is forgotten
+        super().close()

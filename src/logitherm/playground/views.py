@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from logitherm import comparison
-from logitherm.arrays import Array, entropy, log_softmax, numpy, softmax
+from logitherm.arrays import Array, entropy, float64, log_softmax, numpy, softmax
 from logitherm.critical import Name, critical
 from logitherm.errors import LogitsError
 from logitherm.model import Model
@@ -44,6 +44,7 @@ def waterfall(sampler: Sampler, row: Array, state: State, top: int, name: Name) 
             "kept": stage["kept"] - kept,
             "mass": max(0.0, 1.0 - sum(token["p"] for token in stage["tokens"])),
         }
+    told["seed"] = str(told["seed"])  # numbers in JavaScript end at 2⁵³
     return {**told, "listed": len(told["stages"][0]["tokens"]), "drawn": told["draw"]["id"], "forced": False}
 
 
@@ -57,7 +58,7 @@ def limits(model: Model, text: Text, place: int, sampler: Sampler | None, tokens
 def crossings(sampler: Sampler, row: Array, state: State, tokens: Sequence[int], name: Name) -> list[Data]:
     """The settings at which some tokens of a step enter or leave."""
     stages = list(sampler.stages(row, state))
-    raw = numpy(row).astype(np.float64)
+    raw = numpy(float64(row))
     return [vars(found) for found in critical(sampler, raw, state, stages, labels(sampler), list(tokens), name)]
 
 

@@ -44,16 +44,17 @@ def solve(logits: Array, inside: Array, wanted: Array) -> Array:
     some = count(outside) > 0
     outside = xp.where(some, outside, inside)  # where there are none, nobody asks
 
-    def off(beta: Array) -> tuple[Array, Array]:
-        """How far the log-odds are below the wanted ones, and the slope of that."""
+    def off(u: Array) -> tuple[Array, Array]:
+        """How far the log-odds are below the wanted ones at log β = u, and the slope of that."""
+        beta = xp.exp(u)
         (stay, near), (out, far) = odds(logits, inside, beta), odds(logits, outside, beta)
-        return wanted + stay - out, near - far
+        return wanted + stay - out, beta * (near - far)
 
     one, most = xp.ones_like(wanted), hottest(logits)
-    low = 1 / most
+    low = -xp.log(most)
     flat = off(low)[0] >= 0
-    beta = root(off, low, one / COLDEST, one, flat | ~some)
-    return xp.where(some, xp.where(flat, most, 1 / beta), one)
+    u = root(off, low, -log(COLDEST) * one, 0 * one, flat | ~some)
+    return xp.where(some, xp.where(flat, most, xp.exp(-u)), one)
 
 
 @dataclass(frozen=True)

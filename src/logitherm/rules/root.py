@@ -17,9 +17,9 @@ def root(f: Callable[[Array], tuple[Array, Array]], low: Array, high: Array, sta
     start: where to begin, within the bracket.
     known: true for the rows whose start is the answer.
 
-    Each pass shrinks the bracket, and goes on at its middle where Newton's step would leave it. It ends where it does
-    not move, so at high where the value there is negative and it began there; and after 100 passes anyhow. A row that
-    is solved stays as it is while others go on, so rows do not see each other.
+    Each pass shrinks the bracket, and goes on at its middle where Newton's step would leave it or is too small to move.
+    It ends where the bracket has closed, so at high where the value there is negative and it began there; and after 100
+    passes anyhow. A row that is solved stays as it is while others go on, so rows do not see each other.
     """
     xp, x = namespace(start), start
     for _ in range(PASSES):
@@ -30,7 +30,7 @@ def root(f: Callable[[Array], tuple[Array, Array]], low: Array, high: Array, sta
         low, high = xp.where(below, x, low), xp.where(below, high, x)
         inside = xp.abs(error) < slope * (high - low)  # x is one end: the step stays on this side of the other
         newton = x - error / xp.where(inside, slope, xp.ones_like(slope))
-        step = xp.where(inside, newton, (low + high) / 2)
+        step = xp.where(inside & (newton != x), newton, (low + high) / 2)
         known = known | (xp.abs(error) <= NEAR) | (step == x)
         x = xp.where(known, x, step)
     return x

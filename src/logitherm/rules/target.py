@@ -22,7 +22,7 @@ COLD = log(1e-9)
 def hottest(logits: Array) -> Array:
     """A temperature, (rows, 1), at which any row is flat: 1e9, or 1e6 times the range of a row with more than 1000."""
     width = top(logits) + top(keep(-logits, namespace(logits).isfinite(logits)))
-    return 1e6 * namespace(logits).clip(width, 1e3, None)
+    return 1e6 * namespace(logits).clip(width, 1e3, 1e300)
 
 
 def solve(logits: Array, h: Any) -> Array:
@@ -47,7 +47,7 @@ def solve(logits: Array, h: Any) -> Array:
 
     most = hottest(logits)
     u = root(off, xp.full_like(h, COLD), xp.log(most), xp.zeros_like(h), cold | hot)
-    return xp.where(cold, xp.zeros_like(h), xp.where(hot, most, xp.exp(u)))
+    return xp.where(hot, most, xp.where(cold, xp.zeros_like(h), xp.exp(u)))
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,8 @@ class TargetEntropy(Tempering, name="target_entropy"):
        is uniform. There is no neutral setting. It holds every token to one entropy, which is a blunt default:
        entropy_cap leaves sure rows alone.
     logits (rows, vocabulary) float64 -> the same shape; the order of tokens never changes. Multiplying all logits by a
-    number changes nothing.
+    number changes nothing, while T is above 1e-6.
+    Ties: m tokens that are the largest have an entropy of log m at least; for less the row is greedy, by the lowest id.
     Raises RecipeError if h is negative.
     Source: dH/dT = Var(l)/T³ ≥ 0 (docs/dynamic-temperature.md); solved to 1e-12 nats by Newton's method in log T.
     Example: target_entropy(0.5) on logits [1, 2, 3, 4] uses T = .532303107418.
@@ -94,7 +95,7 @@ class EntropyCap(Tempering, name="entropy_cap"):
         """The root where the entropy is above h, 1 elsewhere."""
         xp = namespace(logits)
         h = like(at.values(self.h), logits)[:, None]
-        above = entropy(logits) > h
+        above = entropy(logits) > h + NEAR  # a flat row at its own entropy is not, whatever its last bit says
         if not bool(above.any()):
             return xp.ones_like(logits[:, :1])
         return keep(solve(logits, h), above, 1.0)

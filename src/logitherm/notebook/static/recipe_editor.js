@@ -16,16 +16,19 @@ function render({ model, el: host }) {
     next = recipe;
     if (busy) return;
     busy = true;
-    while (next !== null) {
-      const told = next;
-      next = null;
-      try {
-        if (told !== model.get("recipe")) await ask("recipe", { recipe: told, take: true });
-      } catch (error) {
-        if (!(error instanceof Refused)) throw error; // the editor's own question says what is wrong
+    let taken = null;
+    try {
+      while (next !== null) {
+        const told = next;
+        next = null;
+        taken = await ask("recipe", { recipe: told, take: true });
       }
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error; // the editor's own question says what is wrong
+    } finally {
+      busy = false;
     }
-    busy = false;
+    if (taken !== null && taken !== model.get("recipe")) own.take(model.get("recipe")); // somebody set another meanwhile
   }
 
   const own = editor(root, model.get("_offered"), "the recipe", ask, changed);
