@@ -221,7 +221,11 @@ class _Infinity(ast.NodeTransformer):
 def _literal(node: ast.expr) -> Any:
     """A Python literal, inf, or a schedule such as linear(1.2, 0.6, steps=50)."""
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in SCHEDULES:
-        named = {str(k.arg): _literal(k.value) for k in node.keywords}
+        named: dict[str, Any] = {}
+        for keyword in node.keywords:
+            if str(keyword.arg) in named:
+                raise RecipeError(f"{node.func.id} got {keyword.arg} twice")
+            named[str(keyword.arg)] = _literal(keyword.value)
         return SCHEDULES[node.func.id](*map(_literal, node.args), **named)
     return ast.literal_eval(_Infinity().visit(node))
 
