@@ -134,7 +134,7 @@ MUTANTS = [
     Mutant("rules/quadratic.py", "bent = top(logits) -", "bent = top(logits).max() -", "tests/rules/test_shapes.py"),
     Mutant("rules/greedy_threshold.py", "xp.where(unsure, greedy(logits), logits)", "xp.where(unsure, logits, greedy(logits))", "tests/rules/test_shapes.py"),
     Mutant("rules/greedy_threshold.py", "* (1 - SLACK)", "* (1 + SLACK)", "tests/rules/test_shapes.py"),
-    Mutant("rules/budget.py", "return wanted + stay - out, near - far", "return wanted - stay - out, near - far", "tests/rules/test_budget.py"),
+    Mutant("rules/budget.py", "return wanted + stay - out, beta", "return wanted - stay - out, beta", "tests/rules/test_budget.py"),
     Mutant("rules/budget.py", "xp.log(mass) + beta * most", "xp.log(mass)", "tests/rules/test_budget.py"),
     Mutant("rules/budget.py", "TopP(self.p).cutoff", "TopP(0.9).cutoff", "tests/rules/test_budget.py"),
     Mutant("rules/budget.py", "s * mean - most - xp.log(mass)", "s * mean - xp.log(mass)", "tests/rules/test_budget.py"),

@@ -47,7 +47,7 @@ def test_canonical_text():
         ("top_p(0.5, 0.6)", "top_p takes at most 1 values; got 2"),
         ("temperature(0.1, t=0.2)", "temperature got t twice"),
         ("temperature(t=0.1, t=0.2)", "temperature got t twice"),
-        ("temperature(linear(1, 2, steps=3, steps=4))", "linear got steps twice"),
+        ("temperature(linear(1, 2, steps=3, steps=4))", "linear got a parameter twice"),
         ("temperature(-1)", "Temperature.t must be a finite number >= 0 (0 = always the likeliest token); got -1"),
         ("temperature(-inf)", "got -inf"),
         ("dynamic_temperature(1, of='final')", "DynamicTemperature.of must be one of 'raw', 'kept'; got 'final'"),

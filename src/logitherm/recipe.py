@@ -207,9 +207,8 @@ def _read_rule(piece: str, plugins: bool) -> Rule:
     except RecipeError:  # a schedule's own
         raise
     except (ValueError, TypeError, RecursionError, MemoryError):
-        raise RecipeError(
-            f"cannot read a value in {shown!r}; values are numbers, inf, strings and lists of them"
-        ) from None
+        why = f"cannot read a value in {shown!r}; values are numbers, inf, strings and lists of them"
+        raise RecipeError(why) from None
     return _build(call.func.id, positional, named, plugins)
 
 
@@ -221,11 +220,9 @@ class _Infinity(ast.NodeTransformer):
 def _literal(node: ast.expr) -> Any:
     """A Python literal, inf, or a schedule such as linear(1.2, 0.6, steps=50)."""
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in SCHEDULES:
-        named: dict[str, Any] = {}
-        for keyword in node.keywords:
-            if str(keyword.arg) in named:
-                raise RecipeError(f"{node.func.id} got {keyword.arg} twice")
-            named[str(keyword.arg)] = _literal(keyword.value)
+        named = {str(k.arg): _literal(k.value) for k in node.keywords}
+        if len(named) < len(node.keywords):
+            raise RecipeError(f"{node.func.id} got a parameter twice")
         return SCHEDULES[node.func.id](*map(_literal, node.args), **named)
     return ast.literal_eval(_Infinity().visit(node))
 
