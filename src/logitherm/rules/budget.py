@@ -53,7 +53,7 @@ def solve(logits: Array, inside: Array, wanted: Array) -> Array:
     one, most = xp.ones_like(wanted), hottest(logits)
     low = -xp.log(most)
     flat = off(low)[0] >= 0
-    u = root(off, low, -log(COLDEST) * one, 0 * one, flat | ~some)
+    u = root(off, low, xp.full_like(low, -log(COLDEST)), xp.zeros_like(low), flat | ~some)
     return xp.where(some, xp.where(flat, most, xp.exp(-u)), one)
 
 
