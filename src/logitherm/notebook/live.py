@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
@@ -28,13 +29,13 @@ class Live(anywidget.AnyWidget):
         else:
             self.send({"id": question["id"], **told})
 
+    @abstractmethod
     def _answer(self, data: Mapping[str, Any]) -> Any:
         """The answer to a question; LogithermError is told to who asked."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _still(self) -> Html:
         """The widget as it stands, without a kernel behind it: what a saved notebook shows."""
-        raise NotImplementedError
 
     def _repr_mimebundle_(self, **asked: Any) -> Any:
         found = super()._repr_mimebundle_(**asked)
