@@ -54,7 +54,7 @@ def bare_kernel(recipe: Recipe, rows: int, size: int) -> Callable[[np.ndarray], 
     def draw(logits: np.ndarray) -> None:
         at = next(positions)
         calls.draws(
-            logits, NO_BITS, FLOAT32, told, pairs, seeds, none, at, history, none, *memory, tokens, seen, lengths
+            logits, NO_BITS, FLOAT32, told, pairs, seeds, none, at, history, none, tokens, seen, lengths, *memory
         )
 
     return draw

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 VARIABLE = "LOGITHERM_PLAN"
 """Set to "plain" it switches all kernels off."""
 
-NOTHING = np.empty(0, np.int64)
+INT64 = np.dtype(np.int64)
+NOTHING = np.empty(0, INT64)
 MOST_HEATS = 3
 """So many divisions one after another the bounds of the kernel for cards are proven for."""
 
@@ -87,13 +88,17 @@ class Plan(Paged):
             return None
         if not size or not count or count != len(state.prompt):
             return None
-        told = told_apart(self.rules, state) if self._told is None else self._told
-        history = state.history
-        written = history.written
-        tokens, seen, lengths = np.empty(count, np.int64), np.empty((count, 2)), np.empty(count, np.int64)
-        own = state.seed, state.prompt, history.lengths, history.arrays[0], written.lengths
-        with written.lock:
-            came = KERNELS.draw(given, (told, self._pairs), own, tokens, seen, lengths)
+        rules = told_apart(self.rules, state) if self._told is None else self._told, self._pairs
+        history, tokens, seen, lengths = (
+            state.history,
+            np.empty(count, INT64),
+            np.empty((count, 2)),
+            np.empty(count, INT64),
+        )
+        own = state.seed, state.prompt, history.lengths, history.arrays[0], history.written.lengths
+        draw = KERNELS.draw if KERNELS.threads == 1 else KERNELS.draw_beside
+        with history.written.lock:
+            came = draw(size, given, rules, (*own, tokens, seen, lengths))
         if came >= 0:
             return None
         return tokens, seen, history.extended(lengths) if came == DRAWN else history.append([tokens[:, None]])

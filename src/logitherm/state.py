@@ -201,7 +201,7 @@ class Logits(Protocol):
         """Before the rule that has this memory."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, init=False)
 class Step:
     """One token for each row, and what can be said about it. Probabilities are computed when asked for.
 
@@ -213,6 +213,10 @@ class Step:
     tokens: np.ndarray
     state: State
     logits: Logits
+
+    def __init__(self, tokens: np.ndarray, state: State, logits: Logits) -> None:
+        own = self.__dict__  # what a frozen dataclass writes for itself takes twice as long
+        own["tokens"], own["state"], own["logits"] = tokens, state, logits
 
     @property
     def raw(self) -> Array:

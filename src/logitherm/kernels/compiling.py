@@ -23,6 +23,13 @@ Rules = tuple[np.ndarray, np.ndarray]
 """The rules, for each row or for all, and what they add to listed tokens."""
 
 
+class Own(threading.local):
+    """A thread's own workspace, for rows of one size."""
+
+    size = 0
+    memory: tuple[np.ndarray, ...] = ()
+
+
 class Kernels:
     """Not asked for yet, on their way, there, or not to be had.
 
@@ -37,7 +44,7 @@ class Kernels:
         self._why: str | None = None
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
-        self._own = threading.local()
+        self._own = Own()
         self._pool: ThreadPoolExecutor | None = None
         self.threads = 1
 
@@ -67,27 +74,30 @@ class Kernels:
         else:
             self._memory, self.run, self.draws = workspace.memory, calls.run, calls.draws
 
-    def draw(self, logits: Given, rules: Rules, given: Sequence[np.ndarray], *answers: np.ndarray) -> int:
-        """`draws` on all rows: one after another, or in blocks beside each other if `threads` says so.
+    def draw(self, size: int, logits: Given, rules: Rules, each: Sequence[np.ndarray]) -> int:
+        """`draws` on all rows, one after another.
 
-        logits, rules, given: its arguments before the workspace; given and answers have an entry a row.
-        answers:              its arguments after the workspace.
+        size:          how many logits a row has.
+        logits, rules: its first arguments.
+        each:          those with an entry a row, what is given and what is answered.
         """
-        size = logits[0].shape[1] or logits[1].shape[1]
-        if self.threads == 1:
-            return self._block(size, (*logits, *rules, *given), answers)
-        (rows, narrow, kind), (told, pairs) = logits, rules
-        blocks = []
-        for ids in np.array_split(np.arange(len(given[0])), min(self.threads, len(given[0]))):
-            block = slice(ids[0], ids[-1] + 1)
-            own = rows[block], narrow[block], kind, told if len(told) == 1 else told[block], pairs
-            blocks.append((size, (*own, *(x[block] for x in given)), [x[block] for x in answers]))
-        each = list(self._started().map(lambda block: self._block(*block), blocks))
-        return max(each) if max(each) >= 0 else min(each)
+        came = self.draws(*logits, *rules, *each, *self.workspace(size))  # type: ignore[misc]
+        if came == NARROW:
+            came = self.draws(*logits, *rules, *each, *self.workspace(size, True))  # type: ignore[misc]
+        return came
 
-    def _block(self, size: int, given: Sequence[Any], answers: Sequence[np.ndarray]) -> int:
-        came = self.draws(*given, *self.workspace(size), *answers)  # type: ignore[misc]
-        return self.draws(*given, *self.workspace(size, True), *answers) if came == NARROW else came  # type: ignore[misc]
+    def draw_beside(self, size: int, logits: Given, rules: Rules, each: Sequence[np.ndarray]) -> int:
+        """The same in blocks of rows beside each other, as many as `threads` says."""
+        (rows, narrow, kind), (told, pairs) = logits, rules
+
+        def block(ids: np.ndarray) -> int:
+            own = slice(ids[0], ids[-1] + 1)
+            mine = told if len(told) == 1 else told[own], pairs
+            return self.draw(size, (rows[own], narrow[own], kind), mine, [x[own] for x in each])
+
+        blocks = np.array_split(np.arange(len(each[0])), min(self.threads, len(each[0])))
+        came = list(self._started().map(block, blocks))
+        return max(came) if max(came) >= 0 else min(came)
 
     def _started(self) -> ThreadPoolExecutor:
         with self._lock:
@@ -107,10 +117,9 @@ class Kernels:
     def workspace(self, size: int, wide: bool = False) -> tuple[np.ndarray, ...]:
         """This thread's memory for rows of a size; once it was asked for a wide one, it stays wide."""
         own = self._own
-        if wide or getattr(own, "size", None) != size:
-            own.size, own.memory = size, self._memory(size, wide)
-        memory: tuple[np.ndarray, ...] = own.memory
-        return memory
+        if wide or own.size != size:
+            own.memory, own.size = self._memory(size, wide), size
+        return own.memory
 
 
 KERNELS = Kernels()

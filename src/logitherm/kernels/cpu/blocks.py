@@ -27,6 +27,9 @@ from logitherm.kernels.cpu.lanes import (
 )
 from logitherm.kernels.cpu.weights import exact, rough
 
+AHEAD = 1024
+"""Logits between what is read and what is asked for: 4 KB, where a processor's own guesses end with the page."""
+
 
 def _sum(values: Sequence[Lanes]) -> Any:
     """A chunk's sum, float64. float32 numbers are added in pairs, three deep; then their sixteen sums in float64."""
@@ -41,6 +44,27 @@ def largest(chunk: list[Lanes]) -> Sequence[Any]:
     nans = [a.is_nan(b) for a, b in zip(chunk[::2], chunk[1::2], strict=True)]
     some = builder.bitcast(pairwise(nans, operator.or_).value, INT16)
     return pairwise(chunk, Lanes.or_more).most(), builder.icmp_unsigned("!=", some, ir.Constant(INT16, 0))
+
+
+@intrinsic
+def fetch_ahead(typingctx: Any, row: Any, begin: Any) -> Any:
+    """Ask the memory for what stands AHEAD logits after a chunk, so that it is there in time; that may be beyond the
+    row, for asking touches nothing.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        pointer = context.make_array(signature.args[0])(context, builder, value=arguments[0]).data
+        address = ir.IntType(8).as_pointer()
+        kind = ir.FunctionType(ir.VoidType(), [address, INT32, INT32, INT32])
+        name = "llvm.prefetch.p0i8"
+        prefetch = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
+        to_read, into_l1, data = (ir.Constant(INT32, number) for number in (0, 3, 1))
+        for line in range(0, CHUNK, WIDTH):  # sixteen float32 numbers are a line of a cache
+            place = builder.add(arguments[1], ir.Constant(INT64, AHEAD + line))
+            builder.call(prefetch, [builder.bitcast(builder.gep(pointer, [place]), address), to_read, into_l1, data])
+        return context.get_dummy_value()
+
+    return types.void(row, types.int64), generate
 
 
 @over_chunks(types.float64)

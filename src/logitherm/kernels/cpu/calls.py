@@ -116,7 +116,7 @@ def _compile_draws(stamp: str) -> Any:
     arrays = [*logits, TOLD, PAIRS, SEEDS, COUNTS, COUNTS, types.int64[:, ::1], types.int64[::1]]
     answers = [types.int64[::1], types.float64[:, ::1], types.int64[::1]]
 
-    @njit(types.int64(*arrays, *MEMORY, *answers), cache=True, **OWNING)
+    @njit(types.int64(*arrays, *answers, *MEMORY), cache=True, **JIT)
     def draws(
         rows,
         narrow,
@@ -128,13 +128,13 @@ def _compile_draws(stamp: str) -> Any:
         lengths,
         history,
         written,
+        tokens,
+        seen,
+        after,
         floats,
         doubles,
         ids,
         patched,
-        tokens,
-        seen,
-        after,
     ):
         """`run` on every row with the coin of its seed and position, and the tokens into their histories.
 
@@ -144,6 +144,7 @@ def _compile_draws(stamp: str) -> Any:
         seeds, prompt, lengths: one a row, uint64, int64, int64: lengths of prompts and of histories.
         history, written: the buffer of a `Ragged` and how far it is written; the caller holds its lock.
         tokens, seen, after: where the answers go, (rows, 2) their log-probabilities and the rows' marks, new lengths.
+        floats, doubles, ids, patched: a workspace.
         Returns DRAWN, APART, NARROW, or the first row that was not FINE.
         """
         _ = stamp  # which puts it into the closure, and so into the key of Numba's cache

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numba import njit, types
 
-from logitherm.kernels.cpu.blocks import largest
+from logitherm.kernels.cpu.blocks import fetch_ahead, largest
 from logitherm.kernels.cpu.lanes import CHUNK, DOUBLE, FLOAT, WIDTH, Lanes, over_arrays, over_chunks, pairwise
 from logitherm.kernels.cpu.rows import ADDITION, EXACT_SUM, ROUGH_SUM, read_rest
 from logitherm.kernels.cpu.weights import JIT, LOG2E, NONE, PART, ROUGH, SHIFT32, SHIFT64, rough
@@ -97,6 +97,7 @@ def read_and_weigh(row, t, maxima, tail, sums):
     top, bad = NONE, False
     for chunk in range(full + 1):
         if chunk < full:
+            fetch_ahead(row, chunk * CHUNK)
             maxima[chunk], nan = largest(row, chunk * CHUNK, ())
             bad |= nan
             top = maxima[chunk] if maxima[chunk] > top else top
@@ -116,6 +117,7 @@ def read_and_measure(row, t, maxima, tail, sums, gaps):
     top, bad = NONE, False
     for chunk in range(full + 1):
         if chunk < full:
+            fetch_ahead(row, chunk * CHUNK)
             maxima[chunk], nan = largest(row, chunk * CHUNK, ())
             bad |= nan
             top = maxima[chunk] if maxima[chunk] > top else top

@@ -13,6 +13,7 @@ from logitherm.kernels.cpu.blocks import (
     exact_parted,
     exact_sum,
     exact_weights,
+    fetch_ahead,
     largest,
     lowest_bit,
     rough_parted,
@@ -47,6 +48,7 @@ def read(row, maxima, tail):
     full = row.shape[0] // CHUNK
     top, bad = NONE, False
     for chunk in range(full):
+        fetch_ahead(row, chunk * CHUNK)
         most, nan = largest(row, chunk * CHUNK, ())
         maxima[chunk] = most
         bad |= nan
