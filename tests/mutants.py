@@ -34,6 +34,7 @@ LAWS = "tests/test_laws.py::test_law_"
 KERNELS = "tests/kernels"
 THEORY = "tests/theory/"
 FLOORS, NARROW = "tests/kernels/test_floors.py", "tests/kernels/test_narrow.py"
+ORDER = "tests/kernels/test_order.py::test_"
 CARDS = "tests/kernels/test_gpu.py::test_"
 IDLE, TRAPS, STEPS = (f"tests/remarks/test_{name}.py" for name in ("idle", "order", "steps"))
 RESULTS = "tests/show/test_results.py"
@@ -352,10 +353,23 @@ MUTANTS = [
     Mutant("kernels/cpu/floors.py", "if left <= 1 or floor + off <= 0.0:", "if left <= 1:", FLOORS),
     Mutant("kernels/cpu/floors.py", "if off >= 0.5 * floor:", "if False:", FLOORS),
     Mutant("kernels/cpu/floors.py", "_, away, squares = _strewn(row, work, chunks, n, mean)", "_, away, squares = _strewn(row, work, chunks, n, top)", FLOORS),
-    Mutant("kernels/cpu/floors.py", "or (np.float64(work.spare[m - 1]) - bottom) / m <= heaviest:", "or True:", FLOORS),
-    Mutant("kernels/cpu/floors.py", "place = max(place, int(fewest))", "pass", FLOORS),
-    Mutant("kernels/cpu/floors.py", "    if n < 0 and place > m:", "    if False:", FLOORS),
-    Mutant("kernels/cpu/floors.py", "if chunk < full else lowest(tail, 0, ())", "if chunk < full else most", FLOORS),
+    Mutant("kernels/cpu/order.py", "or (np.float64(work.spare[m - 1]) - bottom) / m <= heaviest:", "or True:", FLOORS),
+    Mutant("kernels/cpu/order.py", "place = max(place, int(fewest))", "pass", FLOORS),
+    Mutant("kernels/cpu/order.py", "    if n < 0 and place > m:", "    if False:", FLOORS),
+    Mutant("kernels/cpu/order.py", "if chunk < full else lowest(tail, 0, ())", "if chunk < full else most", FLOORS),
+    Mutant("kernels/cpu/order.py", "least + 2.0 * w[m - 2]", "least", ORDER + "the_bends"),
+    Mutant("kernels/cpu/order.py", "work.spare[m - 2]), 0.0", "work.spare[m - 1]), 0.0", ORDER + "the_last_place"),
+    Mutant("kernels/cpu/order.py", "if m < 3:", "if m < 2:", ORDER + "the_last_place"),
+    Mutant("kernels/cpu/order.py", "if reached > bound - off:", "if False:", ORDER + "a_bound"),
+    Mutant("kernels/cpu/order.py", "some, unit = min(m, HUNDRED)", "some, unit = m", ORDER + "ties"),
+    Mutant("kernels/cpu/order.py", "DIGITS * (alpha * whole + DIGITS)", "0.0", ORDER + "a_bound"),
+    Mutant("kernels/cpu/floors.py", "if abs(entropy - edge) <= off:", "if False:", ORDER + "an_entropy"),
+    Mutant("kernels/cpu/floors.py", "off, place = doubt + LAST_DIGITS * (1.0 + entropy), 0", "off, place = 0.0, 0", ORDER + "an_entropy"),
+    Mutant("kernels/cpu/chain.py", "if came != FINE or p == 1.0:", "if came != FINE:", ORDER + "a_range"),
+    Mutant("kernels/cpu/candidates.py", "elif k < row.shape[0] // 4:", "elif False:", ORDER + "a_place"),
+    Mutant("kernels/cpu/candidates.py", "if not (many >= k and low >= LOWEST):", "if False:", ORDER + "first_k"),
+    Mutant("kernels/cpu/candidates.py", "if some >= k:", "if some >= k - 1:", ORDER + "first_k"),
+    Mutant("told.py", "all(len(rule.p) <= RANGES", "all(True", ORDER + "ranges"),
     Mutant("kernels/cpu/chain.py", "if slip > 0.0 and kind != TOP_N_SIGMA:", "if False:", FLOORS),
     Mutant("kernels/cpu/chain.py", "        if len(work.edited):\n            return ASK, cut, n", "        pass", FLOORS),
     Mutant("kernels/cpu/chain.py", "seen = seen if kind == MIN_P else NOT_YET", "seen = seen", FLOORS),

@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 
 from logitherm.kernels.codes import (
+    CONFORMAL,
     ENTRY,
     EPSILON,
     ETA,
     EXPONENTIAL,
+    FIRST_HUNDRED,
     FREQUENCY,
     INTERPOLATED,
     LINEAR,
@@ -25,9 +27,12 @@ from logitherm.kernels.codes import (
     P_LESS,
     P_LESS_NORM,
     PRESENCE,
+    RANGES,
     REPETITION,
     TEMPERATURE,
+    TFS,
     TOP_A,
+    TOP_H,
     TOP_K,
     TOP_N_SIGMA,
     TOP_P,
@@ -36,6 +41,7 @@ from logitherm.kernels.codes import (
 from logitherm.rules import (
     Ban,
     Bias,
+    Conformal,
     DynamicTemperature,
     Epsilon,
     Eta,
@@ -50,7 +56,9 @@ from logitherm.rules import (
     Repetition,
     Rule,
     Temperature,
+    Tfs,
     TopA,
+    TopH,
     TopK,
     TopNSigma,
     TopP,
@@ -103,6 +111,21 @@ def _eta(epsilon: float) -> list[float]:
     return [log_of(epsilon), log_of(sqrt(epsilon))]
 
 
+def _top_h(rule: Any, value: Value) -> Encoded | None:
+    alpha = value(rule.alpha)
+    if rule.form == "transformers":
+        return FIRST_HUNDRED, [alpha * (1 + SLACK)]
+    return (TOP_H, [alpha * (1 + SLACK)]) if alpha < 1 else None
+
+
+def _conformal(rule: Any, value: Value) -> Encoded | None:
+    masses = [p * (1 - SLACK) if p < 1 else 1.0 for p in rule.p]
+    if not rule.edges:
+        return (TOP_P, masses) if masses != [1.0] else None
+    masses += [1.0] * (RANGES - len(masses))
+    return CONFORMAL, [*masses, *rule.edges, *[inf] * (RANGES - 1 - len(rule.edges))]
+
+
 def _penalty(kind: int, neutral: float) -> Callable[[Any, Value], Encoded | None]:
     return lambda rule, value: (kind, [value(rule.penalty)]) if value(rule.penalty) != neutral else None
 
@@ -125,6 +148,9 @@ FLOORS: dict[type[Rule], Callable[[Any, Value], Encoded | None]] = {
     PLessNorm: lambda rule, value: (P_LESS_NORM, [1 - SLACK]),
     TopNSigma: lambda rule, value: (TOP_N_SIGMA, [value(rule.n) * (1 + SLACK)]) if value(rule.n) > 0 else None,
     MinK: lambda rule, value: (MIN_K, [value(rule.tau) * (1 + SLACK), 1 - SLACK]) if value(rule.tau) < inf else None,
+    TopH: _top_h,
+    Tfs: lambda rule, value: (TFS, [value(rule.z) + SLACK]) if value(rule.z) < 1 else None,
+    Conformal: _conformal,
 }
 
 CUT: dict[type[Rule], Callable[[Any, Value], Encoded | None]] = {
@@ -173,6 +199,7 @@ def covered(rules: Sequence[Rule]) -> bool:
     return (
         all(type(rule) in known for rule in rules[head:])
         and not (head and any(getattr(rule, "of", "kept") == "raw" for rule in rules))
+        and all(len(rule.p) <= RANGES for rule in rules if isinstance(rule, Conformal))
         and all(getattr(rule, feature, 0.0) == 0.0 for rule in rules for feature in UNSUMMED)
         and all(0.0 in (rule.entropy, rule.log_perplexity) for rule in rules if isinstance(rule, DynamicTemperature))
         and all(rule.eos is not None for rule in rules if isinstance(rule, MinNewTokens))
@@ -182,7 +209,7 @@ def covered(rules: Sequence[Rule]) -> bool:
 
 def covered_by_cuts(rules: Sequence[Rule]) -> bool:
     """Whether what stays of a row says all about a chain but the temperatures, which are given."""
-    return all(type(rule) in CUT and type(rule) not in DYNAMIC for rule in rules)
+    return covered(rules) and all(type(rule) in CUT and type(rule) not in DYNAMIC for rule in rules)
 
 
 def number(value: Any) -> float:

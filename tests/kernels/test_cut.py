@@ -27,6 +27,8 @@ RECIPES = [
     "temperature(0.0)",
     "top_k(1)",
     "top_k(50)",
+    "top_k(400)",
+    "top_k(3000)",
     "top_p(0.95)",
     "top_p(0.3)",
     "min_p(0.05)",

@@ -5,9 +5,14 @@ TEMPERATURE, TOP_K, TOP_P, MIN_P, LINEAR, INTERPOLATED, EXPONENTIAL = range(7)
 t_max, of | low, high, exponent, of | t0, theta, base, of. `of`, always the last, is 1 for the row before any rule, and
 0 for what reaches the rule."""
 
-EPSILON, ETA, TOP_A, P_LESS, P_LESS_NORM, TOP_N_SIGMA, MIN_K = range(10, 17)
+EPSILON, ETA, TOP_A, P_LESS, P_LESS_NORM, TOP_N_SIGMA, MIN_K, TOP_H, FIRST_HUNDRED, TFS = range(10, 20)
 """Kinds whose cut is made of numbers of the row. Their numbers: log epsilon | log epsilon, log √epsilon | log a |
-log of what the floor is lowered by | that itself | n | tau, what a drop is lowered by."""
+log of what the floor is lowered by | that itself | n | tau, what a drop is lowered by | alpha | alpha of top_h in
+transformers' form | z."""
+
+CONFORMAL, RANGES = 20, 4
+"""A kind that is top_p with the p of the row's range of entropy. Its numbers: p of up to RANGES ranges, the edges
+between them, inf where there is none."""
 
 REPETITION, FREQUENCY, PRESENCE, UNREPEATED, LISTED = range(100, 105)
 """Kinds that change few tokens and stand at the head of a run. Their numbers: penalty | penalty | penalty | n | the

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numba import njit, types
 
-from logitherm.kernels.codes import APART, ASK, DRAWN, ETA, FINE, FLOAT32, FULL, MARKS, NARROW, OF, SPOILED, UNSURE
+from logitherm.kernels.codes import APART, ASK, DRAWN, FINE, FLOAT32, FULL, MARKS, NARROW, OF, SPOILED, UNSURE
 from logitherm.kernels.cpu.chain import MEASURED, NOT_YET, WEIGHED, attempt
 from logitherm.kernels.cpu.coins import coin
 from logitherm.kernels.cpu.edits import heads, patch
 from logitherm.kernels.cpu.first import read_and_measure, read_and_weigh
-from logitherm.kernels.cpu.floors import weighing
+from logitherm.kernels.cpu.floors import measuring, weighing
 from logitherm.kernels.cpu.heats import COLDEST, leading, measurable
 from logitherm.kernels.cpu.narrow import widen
 from logitherm.kernels.cpu.rows import read
@@ -43,7 +43,7 @@ def look(row, rules, work, exact):
     elif place == len(rules) or weighing(rules[place]):
         seen = WEIGHED
     else:
-        seen = MEASURED if measurable(rules[place]) or rules[place, 0] == ETA else NOT_YET
+        seen = MEASURED if measurable(rules[place]) or measuring(rules[place]) else NOT_YET
     if seen == WEIGHED:
         top, chunks, sound = read_and_weigh(row, t, work.maxima, work.tail, work.sums)
     elif seen == MEASURED:

@@ -9,7 +9,7 @@ from numba import njit
 
 from logitherm.kernels.cpu.blocks import exact_weights, lowest_bit, mass_above, within
 from logitherm.kernels.cpu.lanes import CHUNK, WIDTH
-from logitherm.kernels.cpu.rows import drift, gather
+from logitherm.kernels.cpu.rows import count, drift, gather
 from logitherm.kernels.cpu.weights import JIT, LOWEST, NONE
 
 FEW = 48
@@ -17,6 +17,9 @@ FEW = 48
 
 MANY = 256
 """Of more, a smaller bracket is sought first."""
+
+LOOKS, AMPLE = 8, 1.5
+"""A place to begin is sought in so many looks at a row twice, and so many times too many tokens are good enough."""
 
 STRAY = 1.5
 """Evenly strewn, the share of n candidates below a point strays from the mean by 0.5 / √n; this is three times that."""
@@ -75,11 +78,41 @@ def keep(values, ids, n, cut):
 
 
 @njit(**JIT)
+def reached_by(k, row, tail, maxima, chunks):
+    """A logit that at least k tokens reach, and, if a few looks at the row can tell, hardly more than AMPLE times as
+    many: below the lowest of the chunks' maxima, in longer and longer steps, then back by halves.
+    """
+    top, high = NONE, np.float32(np.inf)
+    for chunk in range(chunks):
+        if maxima[chunk] >= LOWEST:
+            top, high = max(top, maxima[chunk]), min(high, maxima[chunk])
+    low, step = high, max(np.float32(0.125) * (top - high), np.float32(1e-3))
+    many = count(row, tail, chunks, maxima, low)
+    for _ in range(LOOKS):
+        if many >= k:
+            break
+        high, low, step = low, low - step, np.float32(2.0) * step
+        many = count(row, tail, chunks, maxima, low)
+    if not (many >= k and low >= LOWEST):
+        return LOWEST
+    for _ in range(LOOKS):
+        middle = halfway(low, high)
+        if many <= AMPLE * k or not low < middle < high:
+            break
+        some = count(row, tail, chunks, maxima, middle)
+        if some >= k:
+            low, many = middle, some
+        else:
+            high = middle
+    return low
+
+
+@njit(**JIT)
 def first_k(row, tail, maxima, chunks, least, k, values, ids, scratch):
     """The tokens at or above both `least` and the k-th largest logit, ties with it included; returns how many.
 
     The k-th largest of the maxima of any k groups or more is at most the k-th largest logit, so only the chunks
-    above it, about k, are read.
+    above it, about k, are read. If there are fewer, a few looks at the whole row find where to begin.
     """
     together = max(1, chunks // (4 * k))
     groups = (chunks + together - 1) // together
@@ -91,6 +124,8 @@ def first_k(row, tail, maxima, chunks, least, k, values, ids, scratch):
                 most = maxima[chunk] if maxima[chunk] > most else most
             scratch[group] = most
         limit = max(nth_largest(scratch, groups, k), least)
+    elif k < row.shape[0] // 4:
+        limit = max(reached_by(k, row, tail, maxima, chunks), least)
     n = gather(row, tail, maxima, chunks, limit, values, ids)
     if n <= k:  # or OVERFULL
         return n
@@ -172,7 +207,7 @@ def _nearer(values, weights, n, low, high, above, whole, target):
 @njit(**JIT)
 def _between(values, weights, n, low, high, into, into_weights):
     """List the candidates in (low, high], padded; returns how many. It may be into the same arrays."""
-    count = 0
+    found = 0
     for begin in range(0, n, CHUNK):
         if begin + CHUNK <= n:
             word, rest = within(values, begin, (low, high))
@@ -181,15 +216,15 @@ def _between(values, weights, n, low, high, into, into_weights):
         while word:
             place = begin + lowest_bit(word)
             word &= word - np.uint64(1)
-            into[count], into_weights[count] = values[place], weights[place]
-            count += 1
+            into[found], into_weights[found] = values[place], weights[place]
+            found += 1
         while rest:
             place = begin + 64 + lowest_bit(rest)
             rest &= rest - np.uint64(1)
-            into[count], into_weights[count] = values[place], weights[place]
-            count += 1
-    padded(into, count)
-    return count
+            into[found], into_weights[found] = values[place], weights[place]
+            found += 1
+    padded(into, found)
+    return found
 
 
 @njit(**JIT)

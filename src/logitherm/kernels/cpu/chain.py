@@ -13,6 +13,7 @@ from numba import njit
 
 from logitherm.kernels.codes import (
     ASK,
+    CONFORMAL,
     EPSILON,
     FINE,
     FULL,
@@ -27,7 +28,7 @@ from logitherm.kernels.codes import (
 from logitherm.kernels.cpu import first
 from logitherm.kernels.cpu.candidates import draw, first_k, nth_largest, nucleus_of, padded, smallest
 from logitherm.kernels.cpu.edits import amend, highest, muddled, weigh_edited, weigh_listed
-from logitherm.kernels.cpu.floors import limit
+from logitherm.kernels.cpu.floors import limit, mass_of
 from logitherm.kernels.cpu.heats import COLDEST, exact_heat, rough_heat
 from logitherm.kernels.cpu.lanes import CHUNK
 from logitherm.kernels.cpu.nucleus import nucleus
@@ -61,20 +62,25 @@ def attempt(row, u, rules, work, top, chunks, seen, bracket, exact):
     if not weigh_edited(work, slow):
         came = ASK
     for place in range(len(rules)):
-        kind, now = int(rules[place, 0]), rules[place, 1:]
+        kind, now, p = int(rules[place, 0]), rules[place, 1:], rules[place, 1]
         if kind == OFF or came != FINE:
             continue
         if n < 0 and cut > LOWEST and kind != TEMPERATURE and kind != MIN_P:
             came, n = _list(row, work, chunks, cut, slow)
             if came != FINE:
                 continue
+        if kind == CONFORMAL:
+            came, p = _calibrated(now, row, work, chunks, n, top, t, slip, seen, exact)
+            kind, seen = TOP_P, NOT_YET
+            if came != FINE or p == 1.0:
+                continue
         if kind == TOP_K:
             came, cut, n = _by_rank(int(now[0]), row, work, chunks, n, cut, slow)
         elif kind == TOP_P and n >= 0:
-            came, cut, n = _by_mass(now[0], row, work, chunks, n, cut, top, slip, slow)
+            came, cut, n = _by_mass(p, row, work, chunks, n, cut, top, slip, slow)
         elif kind == TOP_P:
             found, mass, kept, certain = nucleus(
-                row, work, chunks, top, t, now[0], slip, bracket, fast, slow, exact or not able
+                row, work, chunks, top, t, p, slip, bracket, fast, slow, exact or not able
             )
             if kept == OVERFULL:
                 came = FULL
@@ -149,6 +155,16 @@ def _by_mass(p, row, work, chunks, n, cut, top, slip, slow):
     n = keep_weighed(work, n, cut)
     weigh_listed(work, n, slow)
     return FINE, cut, n
+
+
+@njit(**JIT)
+def _calibrated(now, row, work, chunks, n, top, t, slip, seen, exact):
+    """What came of conformal, and its p."""
+    if len(work.edited):
+        return ASK, 1.0
+    if slip > 0.0:
+        return UNSURE, 1.0
+    return mass_of(now, row, work, chunks, n, top, t, seen == MEASURED, exact)
 
 
 @njit(**JIT)

@@ -1,5 +1,5 @@
 """Rules that keep what lies at or above a limit made of numbers of the row: epsilon, eta, top_a, p_less, p_less_norm,
-top_n_sigma and min_k.
+top_n_sigma; and what conformal and the rules of `order` want of such numbers.
 
 Weights count the largest token as 1: with Z = Σ w and S = Σ w² (the Z of half the temperature) the largest probability
 is 1/Z and Σp² is S/Z², and a floor f under the probability lies T · log(f · Z) above the largest logit. From rough sums
@@ -15,19 +15,33 @@ from typing import Any
 import numpy as np
 from numba import njit, types
 
-from logitherm.kernels.codes import EPSILON, ETA, FINE, FULL, MIN_K, P_LESS, P_LESS_NORM, TOP_A, TOP_N_SIGMA
+from logitherm.kernels.codes import (
+    ASK,
+    CONFORMAL,
+    EPSILON,
+    ETA,
+    FINE,
+    FIRST_HUNDRED,
+    MIN_K,
+    P_LESS,
+    P_LESS_NORM,
+    RANGES,
+    TFS,
+    TOP_A,
+    TOP_H,
+    TOP_N_SIGMA,
+    UNSURE,
+)
 from logitherm.kernels.cpu import first
-from logitherm.kernels.cpu.candidates import descend, first_k, smallest
-from logitherm.kernels.cpu.lanes import CHUNK, Lanes, over_chunks, pairwise
-from logitherm.kernels.cpu.rows import OVERFULL, ROUGH_SUM, count, weigh
+from logitherm.kernels.cpu.heats import LAST_DIGITS
+from logitherm.kernels.cpu.lanes import CHUNK, Lanes, over_chunks
+from logitherm.kernels.cpu.order import cliff, entropy_bound, first_hundred, tail
+from logitherm.kernels.cpu.rows import ROUGH_SUM, count, weigh
 from logitherm.kernels.cpu.statistics import statistics, statistics_of
 from logitherm.kernels.cpu.weights import JIT, LOWEST, scales
 
 DOUBT = 1.01 * ROUGH_SUM
 """Bounds the error of the logarithm of a rough sum."""
-
-CLIFF = 64
-"""The heaviest drop is sought among so many of the largest logits first, then among four times as many."""
 
 
 @over_chunks(types.float64, types.float64, types.float64)
@@ -41,21 +55,21 @@ def strewn(chunk: list[Lanes], centre: Lanes) -> Sequence[Any]:
     return [many.total(), away.total(), squares.total()]
 
 
-@over_chunks(types.float32)
-def lowest(chunk: list[Lanes]) -> Sequence[Any]:
-    """The negative of the smallest logit that is not removed, or -inf."""
-    return [pairwise([(-x).where(x >= float(LOWEST), -math.inf) for x in chunk], Lanes.or_more).most()]
-
-
 @njit(**JIT)
 def weighing(rule):
     """Whether a rule asks for Z at the temperature that reaches it."""
-    return rule[0] == EPSILON or rule[0] == TOP_A or rule[0] == P_LESS or rule[0] == P_LESS_NORM
+    return rule[0] in (EPSILON, TOP_A, P_LESS, P_LESS_NORM, TFS)
+
+
+@njit(**JIT)
+def measuring(rule):
+    """Whether a rule asks for the entropy at the temperature that reaches it."""
+    return rule[0] in (ETA, TOP_H, CONFORMAL)
 
 
 @njit(**JIT)
 def limit(kind, now, row, work, chunks, n, top, t, weighed, measured, exact):
-    """The limit of a rule, and a bound on its error; FINE, or FULL if there is no room for candidates.
+    """What came of a rule, its limit, and a bound on that one's error.
 
     n: how many candidates there are, which have been weighed, or (−1) the whole row.
     weighed, measured: what the first look has made at this temperature, if it has.
@@ -64,7 +78,17 @@ def limit(kind, now, row, work, chunks, n, top, t, weighed, measured, exact):
     if kind == TOP_N_SIGMA:
         return FINE, highest - now[0] * _deviation(row, work, chunks, n, highest), 0.0
     if kind == MIN_K:
-        return _cliff(row, work, chunks, n, highest, t, now)
+        return cliff(row, work, chunks, n, highest, t, now)
+    slow = scales(top, t)[1]
+    if kind == FIRST_HUNDRED:
+        return first_hundred(now[0], row, work, chunks, n, top, t, slow)
+    if kind == TFS:
+        z = _total(row, work, chunks, n, top, t, weighed, exact)[0]
+        return tail(now[0], z, row, work, chunks, n, top, slow)
+    if kind == TOP_H:
+        _, entropy, doubt = _measured(row, work, chunks, n, top, t, measured, exact)
+        off = now[0] * (doubt + LAST_DIGITS * (1.0 + entropy))
+        return entropy_bound(now[0] * entropy, off, row, work, chunks, n, top, t, slow, exact or doubt == 0.0)
     if kind == ETA:
         z, entropy, doubt = _measured(row, work, chunks, n, top, t, measured, exact)
         above = min(now[0], now[1] - entropy) + math.log(z)
@@ -79,6 +103,19 @@ def limit(kind, now, row, work, chunks, n, top, t, weighed, measured, exact):
     if above > doubt:  # a floor above every probability keeps the largest
         return FINE, highest, 0.0
     return FINE, highest + t * min(above, 0.0), t * doubt
+
+
+@njit(**JIT)
+def mass_of(now, row, work, chunks, n, top, t, measured, exact):
+    """What came of conformal, and the p of the row's range of entropy."""
+    _, entropy, doubt = _measured(row, work, chunks, n, top, t, measured, exact)
+    off, place = doubt + LAST_DIGITS * (1.0 + entropy), 0
+    for i in range(RANGES - 1):
+        edge = now[RANGES + i]
+        if abs(entropy - edge) <= off:
+            return UNSURE if doubt > 0.0 else ASK, 1.0
+        place += entropy > edge
+    return FINE, now[place]
 
 
 @njit(**JIT)
@@ -157,50 +194,3 @@ def _deviation(row, work, chunks, n, top):
     mean = top + _strewn(row, work, chunks, n, top)[1]
     _, away, squares = _strewn(row, work, chunks, n, mean)
     return math.sqrt(max(0.0, squares - away * away))
-
-
-@njit(**JIT)
-def _cliff(row, work, chunks, n, top, t, now):
-    """The limit of min_k. The drop after place i of the sorted logits weighs (lᵢ − lᵢ₊₁) / i, which is at most
-    (lᵢ − lowest) / i: so beyond some place none can be heavier than the heaviest before it.
-    """
-    tau, slack = now[0], now[1]
-    bottom = np.float64(smallest(work.values, n) if n >= 0 else _lowest(row, work.tail, chunks))
-    if top == bottom:
-        return FINE, top, 0.0
-    m, wanted, heaviest = n, CLIFF, 0.0
-    while True:
-        if n < 0:
-            m = first_k(row, work.tail, work.maxima, chunks, LOWEST, wanted, work.values, work.ids, work.spare)
-            if m == OVERFULL:
-                return FULL, top, 0.0
-        for j in range(m):
-            work.spare[j] = work.values[j]
-        descend(work.spare, m)
-        for i in range(1, m):
-            heaviest = max(heaviest, (np.float64(work.spare[i - 1]) - np.float64(work.spare[i])) / i)
-        if n >= 0 or m < wanted or (np.float64(work.spare[m - 1]) - bottom) / m <= heaviest:
-            break
-        wanted *= 4
-    place = 1
-    while place < m and (np.float64(work.spare[place - 1]) - np.float64(work.spare[place])) / place < heaviest * slack:
-        place += 1
-    fewest = math.floor(min(tau * t / (top - bottom), 1e18))
-    if fewest >= row.shape[0]:
-        return FINE, -np.inf, 0.0
-    place = max(place, int(fewest))
-    if n < 0 and place > m:
-        m = first_k(row, work.tail, work.maxima, chunks, LOWEST, place, work.values, work.ids, work.spare)
-        if m == OVERFULL:
-            return FULL, top, 0.0
-        return FINE, np.float64(smallest(work.values, m)), 0.0
-    return FINE, np.float64(work.spare[min(place, m) - 1]), 0.0
-
-
-@njit(**JIT)
-def _lowest(row, tail, chunks):
-    """The smallest logit of a row that is not removed."""
-    full, most = row.shape[0] // CHUNK, -np.float32(np.inf)
-    for chunk in range(chunks):
-        most = max(most, lowest(row, chunk * CHUNK, ()) if chunk < full else lowest(tail, 0, ()))
-    return -most
