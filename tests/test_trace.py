@@ -5,14 +5,16 @@ from dataclasses import fields, replace
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from logitherm import REGISTRY, Cutoff, Sampler, Temperature, Tempering, explain, parse
+from logitherm import REGISTRY, Cutoff, MinP, Sampler, Temperature, Tempering, explain, parse
+from logitherm.critical import COLDEST
+from logitherm.rules.base import GREEDY
 from logitherm.show.waterfall import waterfall
 from logitherm.trace import summarise, trace
-from tests.rows import batches, begin, examples, probabilities, shaped
+from tests.rows import batches, begin, examples, kept, probabilities, shaped
 
 WORDS = ["wonderful", "cloudy", "nice", "hot", "gloomy", "delicious"]
 S1 = [1.2, 2.0, 3.5, 3.0, 1.8, 1.0]
@@ -90,11 +92,14 @@ def with_rule(sampler, place, rule):
     return Sampler(*rules)
 
 
-@settings(derandomize=True)  # a rare chain crosses where rounding decides
 @given(sampler=chains, x=batches(st.just(1), st.integers(2, 12)))
 @example(sampler=parse("entropy_cap(0.5) | adaptive_p(0.4) | top_h(0.4)"), x=np.array([[0.0, 0.0, 1.0]]))
+@example(sampler=parse("temperature(1.0) | typical(0.05)"), x=np.array([[3.0, 0.5, 3.0, 0.5]]))  # rounding, T = 55,902
 def test_critical_values_are_where_tokens_enter_and_leave(sampler, x):
-    """Cross every reported value: just on one side the token is in the set, just on the other it is not."""
+    """Cross every reported value: just on one side the token is in the set, just on the other it is not.
+
+    For a temperature both are exact: at the value itself the token is out, and next to it in.
+    """
     state = begin(sampler, x)
     shaped(sampler, x, state)
     t, _ = trace(sampler, x, state, top=6)
@@ -104,10 +109,12 @@ def test_critical_values_are_where_tokens_enter_and_leave(sampler, x):
         rule = sampler.rules[place]
         if c.parameter == "T":
             assert isinstance(rule, Tempering)
-            step = 1e-9 if c.value > 2e-6 else 1e-3  # at the greedy border the values lie around 1e-6 itself
-            inside, outside = (c.value * (1 + s) for s in ((step, -step) if c.keeps == ">" else (-step, step)))
-            kept = [final_set(with_rule(sampler, place, Temperature(v)), x, state)[c.id] for v in (inside, outside)]
-            assert kept == [True, False], (str(sampler), c)
+            inside, outside = around(c)
+            sets = (final_set(with_rule(sampler, place, Temperature(v)), x, state) for v in (outside, *inside))
+            assert not next(sets)[c.id], (str(sampler), c)
+            assert any(left[c.id] for left in sets), (str(sampler), c)
+            holds = {">": c.setting > c.value, "<": c.setting < c.value, "<=": c.setting <= c.value}[c.keeps]
+            assert c.kept == holds == final_set(sampler, x, state)[c.id], (str(sampler), c)
             continue
         assert isinstance(rule, Cutoff)
         received = Sampler(*sampler.rules[: place + 1])
@@ -127,6 +134,18 @@ def test_critical_values_are_where_tokens_enter_and_leave(sampler, x):
                 changed = with_rule(received, place, replace(rule, **{c.parameter: value}))
                 assert final_set(changed, x, state)[c.id] == expected, (str(sampler), c, value)
         assert c.kept == (final_set(received, x, state)[c.id])
+
+
+def around(c):
+    """Temperatures at one of which at least a token is in, and one at which it is out; no others are promised.
+
+    Every float within 1e-12 of the value, the furthest first, is tried and not one at a fixed distance: where a high T
+    makes almost equal what a rule compares, rounding puts the token in and out again, a part in 1e6 away and further.
+    """
+    if c.value == GREEDY:
+        return ([COLDEST], GREEDY) if c.keeps == ">" else ([GREEDY], COLDEST)
+    floats = np.arange(int(1e-12 * c.value / np.spacing(c.value)), 0, -1)
+    return c.value + floats * np.spacing(c.value) * (1 if c.keeps == ">" else -1), c.value
 
 
 def distance(sampler, place, x, token):
@@ -153,6 +172,13 @@ def test_a_critical_temperature_by_hand():
     assert c.value == pytest.approx(-2 / np.log(0.5 * (1 - 1e-6)), rel=1e-12)
     entries = {(c.id, c.parameter): c for c in t.critical if c.stage == "after min_p(0.5)"}
     assert entries[1, "p"].value == pytest.approx(np.exp(-2) / (1 - 1e-6), rel=1e-12)
+    for t, stays in ((c.value, False), (c.value * (1 + 1e-12), True)):  # "T > value" holds to the last bit
+        assert kept(Temperature(t) | MinP(0.5), np.array([[2.0, 0.0]])) == [True, stays]
+    for floats in range(-6, 7):  # also where the T in use is that close
+        near = Temperature(c.value + floats * np.spacing(c.value)) | MinP(0.5)
+        (own,) = [c for c in explain(recipe=near, logits=[2.0, 0.0], seed=0).critical if c.parameter == "T"]
+        assert own.value == pytest.approx(c.value, rel=1e-12)
+        assert own.kept == (own.setting > own.value)
 
 
 def test_critical_temperatures_on_both_sides_and_at_the_greedy_border():
@@ -162,6 +188,9 @@ def test_critical_temperatures_on_both_sides_and_at_the_greedy_border():
 
     assert heats("temperature(0.0)", [2.0, 1.0, 0.0]) == [(1, ">", 1e-6, False), (2, ">", 1e-6, False)]
     assert heats("temperature(0.7)", [2.0, 1.0]) == [(1, ">", 1e-6, True)]
+    # greedy keeps token 0; just above, xtc sees .525 and .475 and removes the first
+    near = heats("temperature(0.0) | xtc(1.0, threshold=0.1, protect=[])", [1.0, 1 - 1e-7])
+    assert near == [(0, "<=", 1e-6, True), (1, ">", 1e-6, False)]
     ((token, keeps, value, kept),) = heats("temperature(1.0) | top_p(0.9)", [5.0, 4.99999])
     assert (token, keeps, kept) == (1, ">", True)
     assert value == pytest.approx(1e-5 / np.log(9), rel=1e-4)

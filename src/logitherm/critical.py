@@ -46,7 +46,8 @@ class Critical:
     """The exact setting at which a token enters or leaves the kept set: it stays while `parameter` `keeps` `value`.
 
     For a cutoff (k, p) the set is that of its own stage, for the logits that it receives. For a temperature (T) it
-    is the final one, everything else in the chain being as it is.
+    is the final one, everything else in the chain being as it is. As the chain computes it, the token is out at this
+    very T and in at one that differs by less than a part in 1e12. (At GREEDY it is the greedy choice that is in.)
     setting: the value in use. kept: whether the token is in that set now.
     """
 
@@ -122,9 +123,13 @@ def _of_temperature(
     if t > HOTTEST:
         return
     now = np.isfinite(numpy(stages[-1][2])[0])
+    here = log(max(t, COLDEST))
+
+    def heat(log_t: float) -> float:
+        return max(t, COLDEST) if log_t == here else exp(log_t)  # the one in use to its last bit
 
     def run(log_t: float) -> Iterator[Passed]:
-        rules = (*sampler.rules[:place], Temperature(exp(log_t)), *sampler.rules[place + 1 :])
+        rules = (*sampler.rules[:place], Temperature(heat(log_t)), *sampler.rules[place + 1 :])
         memory = (*state.memory[:place], None, *state.memory[place + 1 :])
         return Sampler(*rules).stages(raw, replace(state, memory=memory))
 
@@ -133,7 +138,6 @@ def _of_temperature(
         kept: np.ndarray = np.isfinite(numpy(after)[0])
         return kept
 
-    here = log(max(t, COLDEST))
     colder = [u for u in np.linspace(here, log(COLDEST), GRID) if u < here]
     hotter = [u for u in np.linspace(here, log(HOTTEST), GRID) if u > here]
     at_here = now if t >= COLDEST else final(here)
@@ -144,9 +148,9 @@ def _of_temperature(
             side = keeps[0] if now[token] else keeps[1]
             steps = [(a, b) for (a, ka), (b, kb) in pairwise(path) if ka[token] != kb[token]]
             if t <= GREEDY and path is above and at_here[token] != now[token]:
-                yield token, "T", side, GREEDY, t, bool(now[token])
+                yield token, "T", "<=" if now[token] else ">", GREEDY, t, bool(now[token])
             elif steps:
-                value = exp(_crossing(lambda u: _margin(run(u), token), *steps[0]))  # noqa: B023 (called at once)
+                value = heat(_crossing(lambda u: _margin(run(u), token), *steps[0]))  # noqa: B023 (called at once)
                 yield token, "T", side, value, t, bool(now[token])
             elif path is below and now[token] and token != greedy and t > GREEDY:
                 yield token, "T", ">", GREEDY, t, True
@@ -173,7 +177,9 @@ def _margin(stages: Iterator[Passed], token: int) -> float:
 
 
 def _crossing(function: Callable[[float], float], a: float, b: float) -> float:
-    """Where a function changes its sign between a and b: false position (Illinois), each third step a bisection."""
+    """Where a function changes its sign between a and b, on the side where it is negative: false position (Illinois),
+    each third step a bisection.
+    """
     fa, fb = function(a), function(b)
     for turn in range(LONGEST):
         if abs(b - a) < TIGHT:
@@ -185,4 +191,4 @@ def _crossing(function: Callable[[float], float], a: float, b: float) -> float:
         else:
             fa /= 2
         b, fb = c, fc
-    return (a + b) / 2
+    return b if fb < 0 else a  # fa was halved and may be 0 by now
