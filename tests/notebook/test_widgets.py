@@ -14,6 +14,7 @@ from logitherm.errors import LogitsError, PromptError, RecipeError
 from logitherm.notebook import RecipeEditor, Waterfall
 from logitherm.notebook.modules import joined
 from tests.notebook.conftest import command, execute, opened
+from tests.playground.conftest import watched
 
 PROMPT = "Once upon a time there was a"
 ROWS = ".waterfall tbody tr"
@@ -126,6 +127,10 @@ def test_in_a_notebook(browser, lab):
         expect(page.locator(".limits")).to_contain_text("top_p: stays while p > ")
         page.locator("[aria-label='Add a rule']").first.select_option("top_k")
         expect(stages).to_have_count(4)
+        page.get_by_label("Move top_k, rule 3 of 3").first.press("ArrowUp")
+        expect(stages).to_have_text(["raw", "temperature(1.5)", "top_k(1)", "top_p(0.9)"])
+        expect(text).to_have_value("temperature(1.5) | top_k(1) | top_p(0.9)")
+        expect(again).to_have_value("temperature(1.5) | top_k(1) | top_p(0.9)")
         text.fill("top_q(0.5)")
         expect(page.get_by_role("alert").first).to_contain_text("did you mean 'top_p'?")
         text.fill("ban([0]) | top_k(2)")
@@ -152,6 +157,62 @@ def test_in_a_notebook(browser, lab):
     assert "<code>temperature(0.8) | top_p(0.9)</code>" in saved[0]
     assert "after top_p(0.9)" in saved[1]
     assert "<script" not in "".join(saved)
+
+
+TWO_VIEWS = """async ([source, values]) => {
+  const listeners = [];
+  window.questions = [];
+  window.tell = (event, said) => listeners.filter(([name]) => name === event).forEach(([, listener]) => listener(said));
+  window.take = (recipe) => ((values.recipe = recipe), tell("change:recipe"));
+  const model = {
+    get: (name) => values[name],
+    on: (name, listener) => listeners.push([name, listener]),
+    send: (question) => questions.push(question),
+  };
+  const module = await import(URL.createObjectURL(new Blob([source], { type: "text/javascript" })));
+  for (const el of [document.createElement("div"), document.createElement("div")]) {
+    document.body.append(el);
+    module.default.render({ model, el });
+  }
+}"""
+
+
+class Slow:
+    """Two views of an editor whose kernel answers when it is told to."""
+
+    def __init__(self, page, editor):
+        self.page, self.editor, self.said = page, editor, []
+        editor.send = self.said.append
+        editor.observe(lambda change: page.evaluate("take", change["new"]), "recipe")
+        page.evaluate(TWO_VIEWS, [editor._esm, {"recipe": editor.recipe, "_offered": editor._offered}])
+
+    def answer(self, most=10_000):
+        """Answer the questions that wait, and those that the answers lead to; at most so many."""
+        while most and (question := self.page.evaluate("questions.shift()")):
+            self.editor._asked(None, question, None)
+            self.page.evaluate("said => tell('msg:custom', said)", self.said.pop())
+            most -= 1
+
+    def wait(self, recipe):
+        """Wait until that text is among the questions."""
+        self.page.wait_for_function("text => questions.some(({ data }) => data.recipe === text)", arg=recipe)
+
+
+def test_what_one_view_hears_late_does_not_undo_what_the_other_did_since(browser):
+    with watched(browser) as page:
+        slow = Slow(page, RecipeEditor("temperature(0.8) | top_p(0.9)"))
+        slow.answer()
+        first, second = (page.locator("ol.cards").nth(i) for i in (0, 1))
+        page.locator("[aria-label='Add a rule']").first.select_option("top_k")
+        slow.wait("temperature(0.8) | top_p(0.9) | top_k(1)")
+        slow.answer(1)
+        slow.wait("temperature(0.8) | top_p(0.9) | top_k(1)")  # the second view asks what that is
+        first.locator(".grip").nth(2).press("ArrowUp")
+        slow.wait("temperature(0.8) | top_k(1) | top_p(0.9)")
+        slow.answer()
+        for cards in (first, second):
+            expect(cards.locator("summary")).to_have_text(["temperature", "top_k", "top_p"])
+        assert slow.editor.recipe == "temperature(0.8) | top_k(1) | top_p(0.9)"
 
 
 def asked(widget, **data):

@@ -28,13 +28,14 @@ function render({ model, el: host }) {
     } finally {
       busy = false;
     }
-    if (taken !== null && taken !== model.get("recipe")) own.take(model.get("recipe")); // somebody set another meanwhile
+    if (taken !== null && taken !== model.get("recipe")) hear(); // somebody set another meanwhile
   }
 
   const own = editor(root, model.get("_offered"), "the recipe", ask, changed);
-  const follow = () => busy || own.take(model.get("recipe"));
+  const hear = () => own.take(model.get("recipe"), { heard: true });
+  const follow = () => busy || hear();
   model.on("change:recipe", follow);
-  own.take(model.get("recipe"));
+  hear();
   return () => {
     model.off("change:recipe", follow);
     undress();

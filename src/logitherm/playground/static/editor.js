@@ -34,15 +34,18 @@ export function editor(root, about, name, ask, changed) {
     draw();
     tell();
   });
-  const reading = later(250, () => take(text.value, true));
+  const reading = later(250, () => take(text.value, { typed: true }));
   text.addEventListener("input", () => {
     version += 1; // what is on its way must not write over what is being typed
     unread = true;
     reading();
   });
 
-  /** Read a recipe's text on the server; what it says of it replaces the cards. Whether it could be read. */
-  async function take(recipe, typed = false) {
+  /**
+   * Read a recipe's text on the server; what it says of it replaces the cards. Whether it could be read.
+   * typed: it stands in the text already. heard: somebody else changed it, and must not be told of it later as of ours.
+   */
+  async function take(recipe, { typed = false, heard = false } = {}) {
     const own = ++version;
     try {
       const read = await ask("recipe", { recipe });
@@ -53,7 +56,7 @@ export function editor(root, about, name, ask, changed) {
       draw();
       list.dataset.recipe = read.recipe; // of which text the cards are
       if (!typed) text.value = read.recipe;
-      changed(read.recipe);
+      if (!heard) changed(read.recipe);
       return true;
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
