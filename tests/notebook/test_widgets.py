@@ -215,6 +215,18 @@ def test_what_one_view_hears_late_does_not_undo_what_the_other_did_since(browser
         assert slow.editor.recipe == "temperature(0.8) | top_k(1) | top_p(0.9)"
 
 
+def test_a_key_reaches_its_rule_after_somebody_else_changed_another(browser):
+    with watched(browser) as page:
+        slow = Slow(page, RecipeEditor("temperature(0.8) | top_p(0.9)"))
+        slow.answer()
+        page.get_by_label("Move top_p, rule 2 of 2").first.focus()
+        slow.editor.recipe = "temperature(0.5) | top_p(0.9)"
+        slow.answer()
+        expect(page.locator("[aria-label='the recipe as text']").first).to_have_value("temperature(0.5) | top_p(0.9)")
+        page.keyboard.press("ArrowUp")
+        slow.wait("top_p(0.9) | temperature(0.5)")
+
+
 def asked(widget, **data):
     """What the page would be answered."""
     said = []

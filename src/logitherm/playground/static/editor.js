@@ -128,8 +128,14 @@ export function editor(root, about, name, ask, changed) {
     tell();
   }
 
+  /** The cards anew; what had the focus has it again, if the same rule is still there. */
   function draw() {
+    const focused = list.getRootNode().activeElement;
+    const place = [...list.children].findIndex((item) => item.contains(focused));
+    const label = focused?.getAttribute("aria-label");
     fill(list, cards.map((card, place) => drawn(card, place)));
+    const again = place < 0 ? [] : (list.children[place]?.querySelectorAll("[aria-label]") ?? []);
+    [...again].find((one) => one.getAttribute("aria-label") === label)?.focus();
   }
 
   function drawn(card, place) {
