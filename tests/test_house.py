@@ -18,9 +18,9 @@ rules.root rules.target rules.budget rules.penalties rules.repeats rules.constra
 rules.memory rules.mirostat rules.adaptive rules.entropy_rate rules.sequences rules.length rules.dry
 rules.masked rules.engines rules.grammar rules
 kernels kernels.codes kernels.cpu kernels.cpu.lanes kernels.cpu.weights kernels.cpu.workspace kernels.cpu.coins
-kernels.cpu.blocks kernels.cpu.rows kernels.cpu.first kernels.cpu.candidates kernels.cpu.edits kernels.cpu.nucleus
-kernels.cpu.statistics kernels.cpu.heats kernels.cpu.order kernels.cpu.floors kernels.cpu.narrow kernels.cpu.chain
-kernels.cpu.calls
+kernels.cpu.blocks kernels.cpu.rows kernels.cpu.first kernels.cpu.candidates kernels.cpu.largest kernels.cpu.edits
+kernels.cpu.nucleus kernels.cpu.statistics kernels.cpu.heats kernels.cpu.order kernels.cpu.floors kernels.cpu.narrow
+kernels.cpu.chain kernels.cpu.calls
 kernels.gpu kernels.gpu.keys kernels.gpu.coins kernels.gpu.passes kernels.gpu.search kernels.gpu.heat kernels.gpu.draw
 kernels.gpu.chain kernels.gpu.entry kernels.given kernels.compiling told
 show show.table show.conditions show.waterfall show.replay show.remarks show.comparison

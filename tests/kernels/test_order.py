@@ -7,8 +7,8 @@ from logitherm import parse
 from logitherm.arrays import entropy
 from logitherm.kernels.codes import ASK, FINE
 from logitherm.kernels.cpu import workspace
-from logitherm.kernels.cpu.candidates import first_k
 from logitherm.kernels.cpu.chain import UNCUT
+from logitherm.kernels.cpu.largest import first_k
 from logitherm.kernels.cpu.rows import read
 from logitherm.kernels.cpu.weights import LOWEST
 from logitherm.kernels.cpu.workspace import divided

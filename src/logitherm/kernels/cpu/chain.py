@@ -26,11 +26,12 @@ from logitherm.kernels.codes import (
     UNSURE,
 )
 from logitherm.kernels.cpu import first
-from logitherm.kernels.cpu.candidates import draw, first_k, nth_largest, nucleus_of, padded, smallest
+from logitherm.kernels.cpu.candidates import draw, nucleus_of, padded, smallest
 from logitherm.kernels.cpu.edits import amend, highest, muddled, weigh_edited, weigh_listed
 from logitherm.kernels.cpu.floors import limit, mass_of
 from logitherm.kernels.cpu.heats import COLDEST, exact_heat, rough_heat
 from logitherm.kernels.cpu.lanes import CHUNK
+from logitherm.kernels.cpu.largest import first_k, nth_largest
 from logitherm.kernels.cpu.nucleus import nucleus
 from logitherm.kernels.cpu.rows import EXACT_SUM, OVERFULL, ROUGH_SUM, count, gather, locate, weigh, weigh_kept
 from logitherm.kernels.cpu.weights import JIT, LOWEST, NONE, scales

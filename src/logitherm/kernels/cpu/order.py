@@ -14,8 +14,9 @@ from numba import njit, types
 
 from logitherm.kernels.codes import ASK, FINE, FULL, UNSURE
 from logitherm.kernels.cpu.blocks import exact_weights
-from logitherm.kernels.cpu.candidates import descend, first_k, padded, smallest
+from logitherm.kernels.cpu.candidates import padded, smallest
 from logitherm.kernels.cpu.lanes import CHUNK, Lanes, over_chunks, pairwise
+from logitherm.kernels.cpu.largest import descend, first_k
 from logitherm.kernels.cpu.rows import OVERFULL
 from logitherm.kernels.cpu.weights import JIT, LOWEST
 
