@@ -11,7 +11,7 @@ from benchmarks.each_rule import alone, each_rule
 from benchmarks.end_to_end import end_to_end
 from benchmarks.in_situ import in_situ
 from benchmarks.memory import memory
-from benchmarks.one_step import BATCHES, cold_step, hot_step
+from benchmarks.one_step import BATCHES, SHORT, around, cold_step, hot_step
 from benchmarks.playground import CHROMIUM, playground
 from benchmarks.recipes import BOTH, FEWER, RECIPES, TEMPERATURE, TOP_K, TOP_P, Recipe
 from benchmarks.rows import SIZES, kinds
@@ -42,6 +42,7 @@ class Case:
 def quick() -> Iterator[Case]:
     """What the targets need, in a minute or two."""
     yield from (_hot(FIRST, 1, kind, recipe, 1.5) for kind in FINAL for recipe in RECIPES)
+    yield _around()
     yield from (_in_situ(SMALL, kind, 1, TOP_P, 24) for kind in FINAL)
     yield from (_end_to_end(kind, batch, 16, 3) for kind in FINAL for batch in (1, 8))
     yield Case(("cold start", SHIPPED), partial(cold_start, SHIPPED, 2))
@@ -52,6 +53,7 @@ def full() -> Iterator[Case]:
     """Everything, in 15 to 25 minutes."""
     for size in (FIRST, *(size for size in SIZES if size != FIRST)):
         yield from (_hot(size, 1, kind, recipe, 2.5) for kind in kinds(size, 1) for recipe in RECIPES)
+    yield _around()
     yield from (Case(("rule", name), partial(each_rule, name, FIRST, 0.5)) for name in alone())
     yield from (_in_situ(SMALL, kind, 1, r, 48) for kind in FINAL for r in (TOP_P, TEMPERATURE, TOP_K, BOTH))
     yield from (_in_situ(SMALL, kind, 8, TOP_P, 18) for kind in FINAL)
@@ -74,6 +76,10 @@ def full() -> Iterator[Case]:
 def _hot(size: int, batch: int, kind: str, recipe: Recipe, seconds: float) -> Case:
     key = "hot", size, batch, kind, recipe.text
     return Case(key, partial(hot_step, size, batch, kind, recipe, seconds))
+
+
+def _around() -> Case:
+    return Case(("around", SHORT), partial(around, TOP_P, 2.0))
 
 
 def _in_situ(shape: Shape, kind: str, batch: int, recipe: Recipe, passes: int) -> Case:

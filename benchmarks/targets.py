@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from benchmarks import end_to_end as texts
 from benchmarks.cases import FINAL, FIRST, Key
-from benchmarks.one_step import FLOOR, KERNEL, LLAMA, LLAMA_BARE, NUMPY, STEP, THEIRS, THEIRS_TWO, TORCH
+from benchmarks.one_step import FLOOR, KERNEL, LLAMA, LLAMA_BARE, NUMPY, SHORT, STEP, THEIRS, THEIRS_TWO, TORCH
 from benchmarks.recipes import BOTH, ENTROPY, MIN_P, TEMPERATURE, TOP_K, TOP_P, Recipe
 from benchmarks.rows import GPT2_SIZE
 from benchmarks.shapes import SMALL
@@ -91,6 +91,7 @@ def targets(results: Results) -> Iterator[Target]:
     yield from (_end_to_end(results, batch, bound) for batch, bound in ((1, 1.5), (8, 2.5)))
     for recipe, most in ((TOP_K, 1.5), (MIN_P, 1.5), (TEMPERATURE, 4.0), (TOP_P, 8.0)):
         yield _floor(results, recipe, most)
+    yield _around(results)
     found = results.get(("memory", FIRST), {}).get("workspace")
     size = found["allocated"] / 1e6 if found else None
     yield Target("workspace of a thread (8 bytes a token + 1 MB)", 8 * FIRST / 1e6 + 1, None, size, True, " MB")
@@ -137,6 +138,12 @@ def _floor(results: Results, recipe: Recipe, bound: float) -> Target:
     found = [results.get(("hot", FIRST, 1, kind, recipe.text)) for kind in FINAL]
     ratios = [f[KERNEL]["median"] / f[FLOOR]["median"] for f in found if f]
     return Target(f"`np.max`, `{recipe.text}`", bound, None, max(ratios, default=None), most=True)
+
+
+def _around(results: Results) -> Target:
+    found = results.get(("around", SHORT))
+    micros = found[STEP]["median"] - found[KERNEL]["median"] if found else None
+    return Target(f"Python around the kernel, a row of {SHORT} tokens", 4, micros, None, True, " µs")
 
 
 def _least(values: Iterable[float | None]) -> float | None:

@@ -52,4 +52,5 @@ goes on where it was broken off; `make bench ARGS=--quick` takes one or two, and
 
 RULES = """\
 `Sampler.step` with one rule, on a flat row of 128,256 logits after 64 tokens, hot: as its plain body, which defines it,
-and where a kernel covers it (for some, at the head of a chain). Both draw the same tokens."""
+and where a kernel covers it (for some, at the head of a chain). Both draw the same tokens. Where the cut of tfs or
+top_h lies deep in a flat row, as that of this tfs does, the kernel looks and leaves it to the plain body."""
