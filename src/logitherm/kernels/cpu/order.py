@@ -32,6 +32,9 @@ STRAIGHT = 1e-6
 DIGITS = 1e-12
 """How far two ways to add up the same numbers ≥ 0 may differ, relatively."""
 
+ZERO = 1e-14
+"""Sums of p · log p below this are rounding: 1 is the weight of the largest to the last digits only."""
+
 
 @over_chunks(types.float32)
 def lowest(chunk: list[Lanes]) -> Sequence[Any]:
@@ -111,7 +114,7 @@ def first_hundred(alpha, row, work, chunks, n, top, t, slow):
                 whole += term
                 continue
             reached += term
-            if abs(reached - alpha * whole) <= DIGITS * (alpha * whole + DIGITS):
+            if abs(reached - alpha * whole) <= DIGITS * alpha * whole + ZERO:
                 return ASK, highest, 0.0
             if reached > alpha * whole:
                 return FINE, np.float64(work.spare[max(i - 1, 0)]), 0.0
