@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy import empty
 
 from logitherm.arrays import is_torch, numpy
 from logitherm.kernels.codes import DRAWN, EXPONENTIAL, FINE, FULL, LINEAR, MARKS, TEMPERATURE
@@ -89,16 +90,11 @@ class Plan(Paged):
         if not size or not count or count != len(state.prompt):
             return None
         rules = told_apart(self.rules, state) if self._told is None else self._told, self._pairs
-        history, tokens, seen, lengths = (
-            state.history,
-            np.empty(count, INT64),
-            np.empty((count, 2)),
-            np.empty(count, INT64),
-        )
-        own = state.seed, state.prompt, history.lengths, history.arrays[0], history.written.lengths
+        history, tokens, seen, lengths = state.history, empty(count, INT64), empty((count, 2)), empty(count, INT64)
+        known = state.seed, state.prompt, history.lengths, history.arrays[0], history.written.lengths
         draw = KERNELS.draw if KERNELS.threads == 1 else KERNELS.draw_beside
         with history.written.lock:
-            came = draw(size, given, rules, (*own, tokens, seen, lengths))
+            came = draw(size, given, rules, known, (tokens, seen, lengths))
         if came >= 0:
             return None
         return tokens, seen, history.extended(lengths) if came == DRAWN else history.append([tokens[:, None]])

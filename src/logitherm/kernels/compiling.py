@@ -22,6 +22,8 @@ WORTHWHILE = 8192
 Rules = tuple[np.ndarray, np.ndarray]
 """The rules, for each row or for all, and what they add to listed tokens."""
 
+Arrays = Sequence[np.ndarray]
+
 
 class Own(threading.local):
     """A thread's own workspace, for rows of one size."""
@@ -74,28 +76,29 @@ class Kernels:
         else:
             self._memory, self.run, self.draws = workspace.memory, calls.run, calls.draws
 
-    def draw(self, size: int, logits: Given, rules: Rules, each: Sequence[np.ndarray]) -> int:
+    def draw(self, size: int, logits: Given, rules: Rules, known: Arrays, answers: Arrays) -> int:
         """`draws` on all rows, one after another.
 
-        size:          how many logits a row has.
-        logits, rules: its first arguments.
-        each:          those with an entry a row, what is given and what is answered.
+        size: how many logits a row has. logits, rules, known, answers: its arguments but the workspace; the last two
+        have an entry a row.
         """
-        came = self.draws(*logits, *rules, *each, *self.workspace(size))  # type: ignore[misc]
+        came = self.draws(*logits, *rules, *known, *answers, *self.workspace(size))  # type: ignore[misc]
         if came == NARROW:
-            came = self.draws(*logits, *rules, *each, *self.workspace(size, True))  # type: ignore[misc]
+            came = self.draws(*logits, *rules, *known, *answers, *self.workspace(size, True))  # type: ignore[misc]
         return came
 
-    def draw_beside(self, size: int, logits: Given, rules: Rules, each: Sequence[np.ndarray]) -> int:
+    def draw_beside(self, size: int, logits: Given, rules: Rules, known: Arrays, answers: Arrays) -> int:
         """The same in blocks of rows beside each other, as many as `threads` says."""
         (rows, narrow, kind), (told, pairs) = logits, rules
 
         def block(ids: np.ndarray) -> int:
             own = slice(ids[0], ids[-1] + 1)
             mine = told if len(told) == 1 else told[own], pairs
-            return self.draw(size, (rows[own], narrow[own], kind), mine, [x[own] for x in each])
+            return self.draw(
+                size, (rows[own], narrow[own], kind), mine, [x[own] for x in known], [x[own] for x in answers]
+            )
 
-        blocks = np.array_split(np.arange(len(each[0])), min(self.threads, len(each[0])))
+        blocks = np.array_split(np.arange(len(known[0])), min(self.threads, len(known[0])))
         came = list(self._started().map(block, blocks))
         return max(came) if max(came) >= 0 else min(came)
 
