@@ -364,7 +364,7 @@ MUTANTS = [
     Mutant("kernels/cpu/order.py", "some, unit = min(m, HUNDRED)", "some, unit = m", ORDER + "ties"),
     Mutant("kernels/cpu/order.py", "DIGITS * alpha * whole + ZERO", "0.0", ORDER + "a_bound"),
     Mutant("kernels/cpu/floors.py", "if abs(entropy - edge) <= off:", "if False:", ORDER + "an_entropy"),
-    Mutant("kernels/cpu/floors.py", "off, place = doubt + LAST_DIGITS * (1.0 + entropy), 0", "off, place = 0.0, 0", ORDER + "an_entropy"),
+    Mutant("kernels/cpu/floors.py", "off, place = doubt + EXACT_SUM * (1.0 + entropy), 0", "off, place = 0.0, 0", ORDER + "an_entropy"),
     Mutant("kernels/cpu/chain.py", "if came != FINE or p == 1.0:", "if came != FINE:", ORDER + "a_range"),
     Mutant("kernels/cpu/largest.py", "elif k < row.shape[0] // 4:", "elif False:", ORDER + "a_place"),
     Mutant("kernels/cpu/largest.py", "if not (many >= k and low >= LOWEST):", "if False:", ORDER + "first_k"),

@@ -128,6 +128,17 @@ def test_a_bound_that_is_met_is_left_to_the_plain_rules():
     assert served(f"top_h({met!r}, form='transformers')", row) is None
 
 
+def test_an_entropy_of_hardly_anything_is_rounding():
+    """Of two tokens 36 apart: 8e-15 nats, to which a sum in float64 may add a tenth or take it away."""
+    for gap in np.linspace(20, 45, 101):
+        row = np.array([7.0, 7.0 - gap], np.float32)
+        for recipe in ("top_h(0.8)", "top_h(0.99)", "top_h(0.9, form='transformers')", "tfs(0.5)"):
+            assert served(recipe, row) in (kept(recipe, row), None), (recipe, gap)
+        h = float(entropy(row[None].astype(np.float64))[0, 0])
+        recipe = f"conformal([0.3, 1.0], edges=[{h * 1.1!r}])"
+        assert served(recipe, row) in (kept(recipe, row), None), gap
+
+
 def test_ties_with_the_last_stay_and_count_once():
     rng = np.random.default_rng(6)
     row = rng.permutation(np.round(-np.arange(9000) / 30) / 8).astype(np.float32)

@@ -33,10 +33,9 @@ from logitherm.kernels.codes import (
     UNSURE,
 )
 from logitherm.kernels.cpu import first
-from logitherm.kernels.cpu.heats import LAST_DIGITS
 from logitherm.kernels.cpu.lanes import CHUNK, Lanes, over_chunks
 from logitherm.kernels.cpu.order import cliff, entropy_bound, first_hundred, tail
-from logitherm.kernels.cpu.rows import ROUGH_SUM, count, weigh
+from logitherm.kernels.cpu.rows import EXACT_SUM, ROUGH_SUM, count, weigh
 from logitherm.kernels.cpu.statistics import statistics, statistics_of
 from logitherm.kernels.cpu.weights import JIT, LOWEST, scales
 
@@ -87,7 +86,7 @@ def limit(kind, now, row, work, chunks, n, top, t, weighed, measured, exact):
         return tail(now[0], z, row, work, chunks, n, top, slow)
     if kind == TOP_H:
         _, entropy, doubt = _measured(row, work, chunks, n, top, t, measured, exact)
-        off = now[0] * (doubt + LAST_DIGITS * (1.0 + entropy))
+        off = now[0] * (doubt + EXACT_SUM * (1.0 + entropy))
         return entropy_bound(now[0] * entropy, off, row, work, chunks, n, top, t, slow, exact or doubt == 0.0)
     if kind == ETA:
         z, entropy, doubt = _measured(row, work, chunks, n, top, t, measured, exact)
@@ -109,7 +108,7 @@ def limit(kind, now, row, work, chunks, n, top, t, weighed, measured, exact):
 def mass_of(now, row, work, chunks, n, top, t, measured, exact):
     """What came of conformal, and the p of the row's range of entropy."""
     _, entropy, doubt = _measured(row, work, chunks, n, top, t, measured, exact)
-    off, place = doubt + LAST_DIGITS * (1.0 + entropy), 0
+    off, place = doubt + EXACT_SUM * (1.0 + entropy), 0
     for i in range(RANGES - 1):
         edge = now[RANGES + i]
         if abs(entropy - edge) <= off:
