@@ -46,12 +46,12 @@ def in_place(logits: Any) -> Given | None:
 def _rows(logits: np.ndarray) -> Given | None:
     if type(logits) is not np.ndarray:
         logits = np.asarray(logits)  # a matrix, a memory map
-    kind, flags = logits.dtype, logits.flags
-    if logits.ndim != 2 or kind not in READ:
+    if logits.ndim != 2 or logits.dtype not in READ:
         return None
+    flags = logits.flags
     if not (flags.c_contiguous and flags.aligned):
         logits = np.require(logits, requirements=["C", "A"])
-    if kind is SINGLE or kind == SINGLE:
+    if logits.dtype == SINGLE:
         return logits, NO_BITS, FLOAT32
     if logits.shape[1] < FEWEST:
         return logits.astype(SINGLE), NO_BITS, FLOAT32
