@@ -49,7 +49,7 @@ class Ragged:
         lengths: (rows,) int64, which becomes the value's own.
         """
         grown = object.__new__(type(self))
-        lengths.setflags(write=False)  # a third as long as `flags.writeable`, in every step
+        lengths.setflags(write=False)  # `flags.writeable` takes longer, in every step
         grown.arrays, grown.lengths, grown.axis, grown.written = self.arrays, lengths, self.axis, self.written
         return grown
 
